@@ -1,0 +1,1 @@
+"""Where values live: slots, segments and what a crash leaves behind."""

@@ -1,0 +1,59 @@
+"""What the files of a metrics directory are called.
+
+A segment is ``<type>_<owner>.db`` as in prometheus_client's multiprocess mode, with a bounded owner where
+prometheus_client has a process id:
+
+``<n>``   worker slot *n*
+``m<n>``  master slot *n*
+``s<n>``  what a master sampled about the worker in slot *n*; means nothing once that worker is gone
+
+Any other owner is a process that uses prometheus_client by itself in the same directory.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_SEGMENT = re.compile(
+    r"(?:(?P<kind>counter|histogram|summary|info|stateset)|gauge_(?P<mode>[a-z]+))_(?P<owner>[A-Za-z0-9]+)\.db"
+)
+
+DIRECTORY_LOCK = "directory.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentName:
+    """The type, the gauge mode (``""`` for other types) and the owner of one segment."""
+
+    kind: str
+    mode: str
+    owner: str
+
+    @property
+    def filename(self) -> str:
+        prefix = f"gauge_{self.mode}" if self.kind == "gauge" else self.kind
+        return f"{prefix}_{self.owner}.db"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the values mean nothing once their owner is gone."""
+        return self.mode.startswith("live")
+
+
+def parse_segment_name(filename: str) -> SegmentName | None:
+    """The segment that ``filename`` (without directory) names, or None if it names none."""
+    match = _SEGMENT.fullmatch(filename)
+    if match is None:
+        return None
+    return SegmentName(match["kind"] or "gauge", match["mode"] or "", match["owner"])
+
+
+def lock_name(owner: str) -> str:
+    """The lock file that tells whether ``owner`` is alive. A sampled owner lives as long as its worker."""
+    return f"slot_{owner.removeprefix('s')}.lock"
+
+
+def journal_name(owner: str) -> str:
+    """The file that holds the requests in progress of worker slot ``owner``."""
+    return f"journal_{owner}.bin"
