@@ -298,3 +298,18 @@ CATALOGUE: Final = _catalogue(
         "Worker exits as the master saw them.",
     ),
 )
+
+ESCAPED_EXCEPTIONS: Final = _legacy(
+    "gunicorn_http_escaped_exceptions",
+    "counter",
+    "method endpoint error_type",
+    "Exceptions that left the application. Recorded for the legacy families, not exported.",
+)
+SLOT_EXITS: Final = _legacy(
+    "gunicorn_worker_slot_exits",
+    "counter",
+    "worker_id reason",
+    "Exits of a worker slot. Recorded for the legacy families, not exported.",
+)
+INTERNAL: Final = _catalogue(ESCAPED_EXCEPTIONS, SLOT_EXITS)
+"""Families that are recorded so that others can be derived from them, and never exported."""

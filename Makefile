@@ -1,0 +1,53 @@
+# Needs make and Python 3.10 or newer. The first run brings the rest into .venv and .tools; later runs work offline.
+# Paths are relative and programs are run as modules, so a checkout with spaces in its path works too.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$p; break; }; done)
+PORT ?= 8000
+METRICS_PORT ?= 9091
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+VENV_PYTHON := .venv/bin/python
+TOOLS := redis-server promtool prometheus
+
+.DEFAULT_GOAL := help
+.PHONY: help venv tools run test lint format test-matrix clean
+
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo "  Variables: PORT=8000 METRICS_PORT=9091 (run), PYTEST_ARGS= JOBS=2 (test), PYTHON=python3"
+
+venv: ## Make .venv with the project and its development tools
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" scripts/environment.py .venv ".[dev]"
+
+tools: venv ## Bring redis-server, promtool and prometheus into .tools where the system has none
+	@$(VENV_PYTHON) scripts/provision.py $(TOOLS)
+
+run: venv ## Run the example Flask application under Gunicorn, with metrics, until Ctrl-C
+	@echo "Application: http://127.0.0.1:$(PORT)/"
+	@echo "Metrics:     http://127.0.0.1:$(METRICS_PORT)/metrics"
+	@echo "Ctrl-C stops both."
+	@exec env PROMETHEUS_BIND_ADDRESS=127.0.0.1 PROMETHEUS_METRICS_PORT=$(METRICS_PORT) $(VENV_PYTHON) -m gunicorn \
+		--worker-class gunicorn_prometheus_exporter.PrometheusWorker --workers 2 \
+		--bind 127.0.0.1:$(PORT) --chdir example_apps/flask_app app:app
+
+test: tools ## Run all tests
+	@$(VENV_PYTHON) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+lint: venv ## Check style, formatting and types
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check .
+	@$(VENV_PYTHON) -m mypy
+
+format: venv ## Format the code and fix what can be fixed
+	@$(VENV_PYTHON) -m ruff check --fix .
+	@$(VENV_PYTHON) -m ruff format .
+
+test-matrix: tools ## Run the end-to-end tests on every supported Gunicorn and the Pythons of this machine
+	@$(VENV_PYTHON) -m scripts.matrix
+
+clean: ## Remove everything the targets above made
+	rm -rf .venv .venvs .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist site
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

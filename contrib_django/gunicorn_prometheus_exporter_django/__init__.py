@@ -1,0 +1,1 @@
+"""Django bridge of gunicorn-prometheus-exporter: the route template of each request and the errors Django handled."""

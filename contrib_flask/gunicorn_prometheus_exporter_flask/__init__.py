@@ -1,0 +1,1 @@
+"""Flask bridge of gunicorn-prometheus-exporter: the route template of each request and the errors Flask handled."""

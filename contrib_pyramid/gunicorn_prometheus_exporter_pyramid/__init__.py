@@ -1,0 +1,1 @@
+"""Pyramid bridge of gunicorn-prometheus-exporter: the route template of each request and the errors Pyramid handled."""

@@ -1,0 +1,1 @@
+"""The application's own prometheus_client metrics, kept in the exporter's segments without the application knowing."""

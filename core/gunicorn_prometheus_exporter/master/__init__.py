@@ -1,0 +1,1 @@
+"""What the exporter does in Gunicorn's master: storage, hooks, lifecycle, samples and the metrics endpoint."""

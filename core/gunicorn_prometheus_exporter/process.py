@@ -1,0 +1,74 @@
+"""What this process has set up. There is one of it, because prometheus_client and fork handlers are per process too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from .appmetrics.states import AppStates
+from .appmetrics.values import AppValues
+from .failures import Failures
+from .storage.segments import Segments, Store
+
+
+class Process:
+    """The exporter's side of one process: its failures, the application's metrics and where they are stored."""
+
+    def __init__(self) -> None:
+        self.failures = Failures()
+        self.values = AppValues(self.failures.report)
+        self.states = AppStates(self.failures.report)
+        self.when_worker_is_born: list[Callable[[], None]] = []
+        """What a new worker does first, to let go of what only its master needs."""
+        self._store: Store | None = None
+        self._installed = False
+
+    def install(self) -> None:
+        """Take over the application's metrics. Safe to call again."""
+        self.values.install()
+        self.states.install()
+        if not self._installed:
+            self._installed = True
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def bind(self, store: Store, segments: Segments) -> None:
+        """From now on, this process's values live in ``segments`` of ``store``."""
+        self._store = store
+        self.values.bind(segments)
+        self.states.bind(segments)
+
+    def _after_fork(self) -> None:
+        """In a forked child: nothing of the parent's is ours, be it a worker or something the application forks."""
+        self.failures.after_fork()
+        self.states.after_fork()
+        is_worker = self._store is not None and self._store.slots.after_fork() is not None
+        if is_worker:
+            for let_go in self.when_worker_is_born:
+                let_go()
+            self.when_worker_is_born.clear()
+        self.values.after_fork(None if is_worker or self._store is None else self._slot_of_its_own)
+
+    def _slot_of_its_own(self) -> Segments | None:
+        """Segments for a process that the application forked, so that it does not write into its parent's."""
+        store = self._store
+        if store is None:
+            return None
+        try:
+            slot = store.slots.take()
+            slot.newborn = False
+            store.discard_live(slot.owner)
+        except Exception as error:
+            self.failures.report("storage", error)
+            return None
+        return Segments(store, slot.owner)
+
+
+_current: Process | None = None
+
+
+def current() -> Process:
+    """This process's own `Process`."""
+    global _current  # noqa: PLW0603 - see the module's docstring
+    if _current is None:
+        _current = Process()
+    return _current

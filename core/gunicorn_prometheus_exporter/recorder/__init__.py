@@ -1,0 +1,1 @@
+"""What a worker records about the requests it serves."""

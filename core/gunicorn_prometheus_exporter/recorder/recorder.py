@@ -1,0 +1,178 @@
+"""The recorder: what one worker writes down about each request, all at once when the last byte is out."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any, Final
+
+from ..catalogue import CATALOGUE, DURATION_BUCKETS, OTHER_METHOD, SIZE_BUCKETS, UNROUTED
+from ..gunicorn_versions import unsized_body_meter
+from ..settings import Settings
+from ..storage.journal import FREE, NO_RESPONSE_YET, SCRATCH_CELL, Journal, Unfinished, method_word
+from ..storage.segments import Segments
+from .outcome import Outcome, failed_outcome, response_status
+from .request import RecordedRequest, TimedRequest
+from .request_series import REQUESTS, RequestCells, RequestKey, RequestSeries
+from .series import HistogramCells, counter_key, gauge_key
+from .troubles import Troubles
+
+_IN_PROGRESS: Final = CATALOGUE["gunicorn_worker_requests_in_progress"]
+_BUSY: Final = CATALOGUE["gunicorn_worker_busy_seconds"]
+_REQUEST_SECONDS: Final = CATALOGUE["gunicorn_worker_request_seconds"]
+
+
+class Recorder:
+    """Records the requests of the worker whose ``segments`` and ``journal`` these are.
+
+    One dictionary look-up gives the places of all of a request's numbers, and one lock covers their writing. The
+    lines that write them make no call, so that neither another thread nor a signal handler that raises can come
+    between: a request is counted whole, or it is still in the journal.
+    """
+
+    def __init__(self, segments: Segments, journal: Journal, settings: Settings) -> None:
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._counters = segments.get("counter")
+        self._histograms = segments.get("histogram")
+        self._gauges = segments.get("gauge", "livesum")
+        self._series = RequestSeries(
+            self._counters, self._histograms, cap=settings.max_series, first_byte=settings.time_to_first_byte
+        )
+        self._troubles = Troubles(self._counters, cap=settings.max_series, error_types=settings.max_error_types)
+        self._request_class = TimedRequest if settings.time_to_first_byte else RecordedRequest
+        self._methods = {method: method for method in settings.methods}
+        self._method_words = {method: method_word(method) for method in (*settings.methods, OTHER_METHOD)}
+        worker = {"worker_id": segments.owner}
+        self._busy_cell = self._counters.index(counter_key(_BUSY, worker))
+        self._request_seconds_cell = self._counters.index(counter_key(_REQUEST_SECONDS, worker))
+        self._in_progress_cell = self._gauges.index(gauge_key(_IN_PROGRESS, worker))
+        self._in_progress = 0
+        self._busy_since = 0.0
+
+    def begin(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
+        """The application is about to be called with ``environ`` and Gunicorn's ``start_response``."""
+        journal = self._journal
+        method = self._methods.get(environ["REQUEST_METHOD"], OTHER_METHOD)
+        try:
+            cell = journal.free.pop()
+        except IndexError:
+            cell = SCRATCH_CELL
+        request = self._request_class(journal, cell, method, start_response)
+        body = environ["wsgi.input"]
+        try:
+            request.body = body.reader
+            request.body_length = body.reader.length
+        except AttributeError:
+            request.body = unsized_body_meter(body)
+            request.body_length = 0
+        method_code = self._method_words[method]
+        words, doubles = journal.words, journal.doubles
+        gauges = self._gauges.cells
+        request.start = start = monotonic()
+        with self._lock:
+            doubles[cell + 1] = start
+            words[cell + 2] = method_code
+            words[cell + 3] = 0
+            words[cell] = NO_RESPONSE_YET
+            if self._in_progress == 0:
+                self._busy_since = start
+            self._in_progress += 1
+            gauges[self._in_progress_cell] = self._in_progress
+        return request
+
+    def finish(self, request: RecordedRequest, error: BaseException | None) -> None:
+        """The last byte of ``request`` is out, or ``error`` keeps it from going out."""
+        now = monotonic()
+        response = request.response
+        sent = response.sent if request.meter is None else response.sent + request.meter.sent
+        outcome = failed_outcome(error, response, sent) if error is not None else None
+        status = response_status(response) if outcome is None else outcome.status
+        self._write(request, now, request.body_length - request.body.length, sent, status)
+        if outcome is not None or request.exceptions is not None:
+            self._write_troubles(request, outcome)
+
+    def refuse(self, reason: str) -> None:
+        """A request was refused before the application saw it, for ``reason``, one of a fixed list."""
+        with self._lock:
+            self._troubles.refused(reason)
+
+    def failed(self, component: str) -> None:
+        """The exporter itself failed in ``component``."""
+        with self._lock:
+            self._troubles.failed(component)
+
+    def recover_all(self) -> None:
+        """Count the requests that an earlier worker of this slot did not live to count, and forget them.
+
+        How many bytes they moved died with the worker, so the sizes get no observation of them.
+        """
+        for unfinished in self._journal.unfinished():
+            self._recover(unfinished)
+        self._journal.clear()
+
+    def _recover(self, unfinished: Unfinished) -> None:
+        method = self._methods.get(unfinished.method, OTHER_METHOD)
+        endpoint = unfinished.endpoint or None
+        elapsed = max(monotonic() - unfinished.start, 0.0)
+        index, buckets, total, *_ = self._resolve((method, endpoint, unfinished.status or 500))
+        with self._lock:
+            self._counters.cells[index] += 1.0
+            self._histograms.cells[buckets[bisect_left(DURATION_BUCKETS, elapsed)]] += 1.0
+            self._histograms.cells[total] += elapsed
+            if not unfinished.status:
+                self._troubles.aborted(method, endpoint or UNROUTED)
+
+    def _write(self, request: RecordedRequest, now: float, received: int, sent: int, status: int) -> None:
+        key = (request.method, request.template, status)
+        cells = self._series.known.get(key) or self._resolve(key)
+        index, durations, duration_sum, receiveds, received_sum, sents, sent_sum, first_byte = cells
+        duration = now - request.start
+        duration_bucket = durations[bisect_left(DURATION_BUCKETS, duration)]
+        received_bucket = receiveds[bisect_left(SIZE_BUCKETS, received)]
+        sent_bucket = sents[bisect_left(SIZE_BUCKETS, sent)]
+        journal, cell = request.journal, request.cell
+        words = journal.words
+        with self._lock:
+            counters, histograms, gauges = self._counters.cells, self._histograms.cells, self._gauges.cells
+            counters[index] += 1.0
+            words[cell] = FREE
+            histograms[duration_bucket] += 1.0
+            histograms[duration_sum] += duration
+            histograms[received_bucket] += 1.0
+            histograms[received_sum] += received
+            histograms[sent_bucket] += 1.0
+            histograms[sent_sum] += sent
+            counters[self._request_seconds_cell] += duration
+            counters[self._busy_cell] += now - self._busy_since
+            self._busy_since = now
+            self._in_progress -= 1
+            gauges[self._in_progress_cell] = self._in_progress
+        if cell != SCRATCH_CELL:
+            journal.free.append(cell)
+        if first_byte is not None and request.started:
+            self._observe(first_byte, request.started - request.start)
+
+    def _observe(self, cells: HistogramCells, seconds: float) -> None:
+        bucket = cells.buckets[bisect_left(DURATION_BUCKETS, seconds)]
+        with self._lock:
+            self._histograms.cells[bucket] += 1.0
+            self._histograms.cells[cells.sum] += seconds
+
+    def _write_troubles(self, request: RecordedRequest, outcome: Outcome | None) -> None:
+        method, endpoint = request.method, request.template or UNROUTED
+        with self._lock:
+            self._troubles.exceptions(
+                method, endpoint, request.exceptions or (), outcome.escaped if outcome is not None else None
+            )
+            if outcome is not None and outcome.aborted:
+                self._troubles.aborted(method, endpoint)
+
+    def _resolve(self, key: RequestKey) -> RequestCells:
+        with self._lock:
+            cells, is_its_own = self._series.resolve(key)
+            if not is_its_own:
+                self._troubles.dropped(REQUESTS.name)
+        return cells

@@ -1,0 +1,1 @@
+"""From storage segments to an exposition: read, merge, derive, render."""

@@ -1,0 +1,163 @@
+"""What the bytes of a segment say: framing and keys.
+
+A segment is a 4-byte used length, 4 bytes of padding, then entries of a 4-byte key length, the key, padding so that
+what follows is aligned to 8 bytes (1 to 8 bytes of it), a value and a time stamp, both doubles in native order.
+A key is the JSON of ``[metric name, sample name, {label: value}, help]``; that of an info metric may have a fifth
+element, the names of the labels that tell its series apart, as opposed to those that carry the information.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prometheus_client.utils import floatToGoString
+
+from gunicorn_prometheus_exporter.scrape.source import UnreadableSegment
+
+HEADER = 8
+Labels = tuple[tuple[str, str], ...]
+
+_integer = struct.Struct("=i").unpack_from
+_SUFFIXES = {
+    "counter": ("_total",),
+    "gauge": ("",),
+    "histogram": ("_bucket", "_sum"),
+    "info": ("_info",),
+    "stateset": ("",),
+    "summary": ("_count", "_sum"),
+}
+_NOT_IN_METRIC = re.compile(r"[^a-zA-Z0-9_:]")
+_NOT_IN_LABEL = re.compile(r"[^a-zA-Z0-9_]")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """A parsed key, with names made legal and text made encodable.
+
+    ``labels`` are sorted. ``group`` are those that a histogram's buckets, an enum's states or an info metric's
+    successive values have in common; all of them for other types. ``bound`` is a bucket's upper bound.
+    """
+
+    family: str
+    sample: str
+    labels: Labels
+    group: Labels
+    help: str
+    bound: float | None = None
+
+
+def used_length(data: bytes) -> int:
+    """Bytes in use, header included; 0 for a segment nobody has written to yet. Raises UnreadableSegment."""
+    if not data:
+        return 0
+    if len(data) < HEADER:
+        raise UnreadableSegment("shorter than its header")
+    used: int = _integer(data)[0]
+    if used == 0:
+        return 0
+    if used < HEADER or used % 8 or used > len(data):
+        raise UnreadableSegment(f"{used} bytes in use of {len(data)}")
+    return used
+
+
+def raw_keys(data: bytes, start: int, used: int) -> list[bytes]:
+    """The keys of the entries between two offsets. Raises UnreadableSegment."""
+    keys = []
+    position = start
+    while position < used:
+        (length,) = _integer(data, position)
+        begin = position + 4
+        position = begin + length + 24 - (length + 4) % 8
+        if length <= 0 or position > used:
+            raise UnreadableSegment(f"a key of {length} bytes")
+        keys.append(data[begin : begin + length])
+    return keys
+
+
+def distance_to_value(raw_key: bytes) -> int:
+    """Bytes from the start of an entry to its value."""
+    length = len(raw_key)
+    return 12 + length - (length + 4) % 8
+
+
+def parse_key(kind: str, raw_key: bytes) -> Key:
+    """What ``raw_key`` says in a segment of this kind. Raises UnreadableSegment if that is nothing sensible."""
+    try:
+        parsed = json.loads(raw_key.decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableSegment("a key is not JSON") from error
+    match parsed:
+        case [str(metric), str(sample), dict(labels), str(text)]:
+            return _key(kind, metric, sample, labels, text, labels)
+        case [str(metric), str(sample), dict(labels), str(text), list(base)] if kind == "info":
+            return _key(kind, metric, sample, labels, text, base)
+    raise UnreadableSegment("a key has another shape")
+
+
+def _key(
+    kind: str, metric: str, sample: str, labels: dict[str, object], text: str, base: Sequence[object] | dict[str, object]
+) -> Key:
+    suffix = sample.removeprefix(metric)
+    if not metric or metric + suffix != sample or suffix not in _SUFFIXES[kind]:
+        raise UnreadableSegment(f"sample {sample!r} in {kind} {metric!r}")
+    legal = {legal_label(name): _text(value) for name, value in labels.items()}
+    if kind == "gauge":
+        # prometheus_client gives a gauge this label itself, whatever it has already, and takes it away again.
+        legal.pop("pid", None)
+    family = legal_metric(metric)
+    bound = None
+    own: set[str] = set()
+    if suffix == "_bucket":
+        bound = _bound(legal)
+        legal["le"] = floatToGoString(bound)
+        own = {"le"}
+    elif kind == "stateset":
+        own = {family}
+        if family not in legal:
+            raise UnreadableSegment(f"a state of {metric!r} has no name")
+    elif kind == "info":
+        base_names = {} if base is labels else {legal_label(_text(name)) for name in base}
+        own = legal.keys() - base_names
+    ordered = tuple(sorted(legal.items()))
+    group = tuple(label for label in ordered if label[0] not in own)
+    return Key(family, family + suffix, ordered, group, encodable(text), bound)
+
+
+def _bound(labels: dict[str, str]) -> float:
+    try:
+        bound = float(labels["le"])
+    except (KeyError, ValueError) as error:
+        raise UnreadableSegment("a bucket without a bound") from error
+    if math.isnan(bound):
+        raise UnreadableSegment("a bucket bound is not a number")
+    return bound
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise UnreadableSegment("a label is not text")
+    return encodable(value)
+
+
+def encodable(text: str) -> str:
+    """``text`` with a question mark for each lone surrogate, which UTF-8 cannot express."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def legal_metric(name: str) -> str:
+    """``name`` with underscores for what the classic exposition format does not allow in it."""
+    legal = _NOT_IN_METRIC.sub("_", name)
+    return "_" + legal[1:] if legal[:1].isdecimal() else legal
+
+
+def legal_label(name: str) -> str:
+    """As `legal_metric`, for labels; names in two underscores are reserved, so one is left."""
+    legal = _NOT_IN_LABEL.sub("_", name)
+    if legal[:1].isdecimal():
+        legal = "_" + legal[1:]
+    return "_" + legal.lstrip("_") if legal.startswith("__") else legal or "_"

@@ -1,0 +1,43 @@
+"""What a scrape reads from: a source of segments, wherever they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Protocol
+
+from gunicorn_prometheus_exporter.storage.names import SegmentName
+
+LARGEST_SEGMENT = 64 * 1024 * 1024
+"""Bytes. A segment that claims to be larger is taken for corrupt, before memory is spent on it."""
+
+
+class UnreadableSegment(Exception):
+    """The bytes are not those of a whole, sound segment."""
+
+
+class Segment(Protocol):
+    """One segment, as one scan found it."""
+
+    @property
+    def name(self) -> SegmentName: ...
+
+    @property
+    def alive(self) -> bool:
+        """False if the values mean nothing any more, because they need a living owner and it is gone."""
+
+    @property
+    def identity(self) -> Hashable:
+        """Of what the last `read` returned: differs once entries may have moved or the whole was replaced."""
+
+    def read(self) -> bytes | memoryview:
+        """The whole used part, from the header on. More may follow it.
+
+        Raises UnreadableSegment, and OSError (FileNotFoundError if it went away after the scan).
+        """
+
+
+class SegmentSource(Protocol):
+    """A place that holds segments."""
+
+    def scan(self) -> Sequence[Segment]:
+        """The segments there are now. Called for each scrape, so it reads none of them."""

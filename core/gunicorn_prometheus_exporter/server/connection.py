@@ -1,0 +1,156 @@
+"""One client of the metrics server."""
+
+from __future__ import annotations
+
+import enum
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import Final
+
+from gunicorn_prometheus_exporter.server.http import HEAD_LIMIT, BadRequest, Head, parse_head, plain, serialize
+
+# One client's share of a turn: a reader as fast as we are must not keep the others waiting.
+_SEND_SIZE: Final = 256 * 1024
+_DISCARD_SIZE: Final = 64 * 1024
+
+
+class State(enum.Enum):
+    """What a connection waits for."""
+
+    READING = enum.auto()
+    WRITING = enum.auto()
+    LINGERING = enum.auto()
+    CLOSED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a client may take, in seconds.
+
+    ``head``: to send a whole request head, from its first byte, or from the connect for the first one.
+    ``write``: to take a whole response. ``idle``: between a response and the next request.
+    ``linger``: to close its side after our last response.
+    """
+
+    head: float
+    write: float
+    idle: float
+    linger: float = 1.0
+
+
+class Connection:
+    """Reads requests from a non-blocking socket and writes what ``answer`` makes of each, in order, one at a time.
+
+    While a response is being written nothing is read, so a client that pipelines is held back by TCP and not
+    by our memory. No method blocks or raises OSError; a connection that is done has the state ``CLOSED``, and
+    its owner closes the socket.
+    """
+
+    def __init__(self, sock: socket.socket, answer: Callable[[Head], bytes], timeouts: Timeouts, now: float) -> None:
+        self.socket = sock
+        self.state = State.READING
+        self.deadline = now + timeouts.head
+        self.waiting_since = now
+        self._answer = answer
+        self._timeouts = timeouts
+        self._received = bytearray()
+        self._is_idle = False
+        self._has_ended = False
+        self._unsent = memoryview(b"")
+        self._keep_alive = False
+
+    @property
+    def events(self) -> int:
+        """The selector events that let `advance` get on."""
+        return EVENT_WRITE if self.state is State.WRITING else EVENT_READ
+
+    @property
+    def worth(self) -> tuple[bool, float]:
+        """Who goes first when there are too many: the least. Any client that is being answered is worth more than
+        one that is not; among equals, who has made us wait longer is worth less."""
+        return self.state is State.WRITING, self.waiting_since
+
+    def advance(self, now: float) -> bool:
+        """Do what can be done without waiting, at most one request. True if there may be more to do at once."""
+        try:
+            if self.state is State.READING:
+                return self._read(now)
+            if self.state is State.WRITING:
+                return self._write(now)
+            if self.state is State.LINGERING:
+                self._discard()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.state = State.CLOSED
+        return False
+
+    def _read(self, now: float) -> bool:
+        self._receive()
+        try:
+            head = parse_head(self._received)
+        except BadRequest as error:
+            self._begin_writing(serialize(plain(error.status), method="", keep_alive=False), now, keep_alive=False)
+            return self._write(now)
+        if head is not None:
+            del self._received[: head.size]
+            self._begin_writing(self._answer(head), now, keep_alive=head.keep_alive)
+            return self._write(now)
+        if self._has_ended:
+            self.state = State.CLOSED
+        elif self._received and self._is_idle:
+            self._is_idle = False
+            self.deadline = now + self._timeouts.head
+        return False
+
+    def _receive(self) -> None:
+        # One byte above the limit tells a head that is too long from one that just fits.
+        while not self._has_ended and len(self._received) <= HEAD_LIMIT:
+            try:
+                data = self.socket.recv(HEAD_LIMIT + 1 - len(self._received))
+            except BlockingIOError:
+                return
+            self._received += data
+            self._has_ended = not data
+
+    def _begin_writing(self, response: bytes, now: float, *, keep_alive: bool) -> None:
+        self._unsent = memoryview(response)
+        self._keep_alive = keep_alive
+        self.state = State.WRITING
+        self.waiting_since = now
+        self.deadline = now + self._timeouts.write
+
+    def _write(self, now: float) -> bool:
+        sent = self.socket.send(self._unsent[:_SEND_SIZE])
+        self.waiting_since = now
+        self._unsent = self._unsent[sent:]
+        if self._unsent:
+            return False
+        # Even an empty view keeps the whole response in memory.
+        self._unsent = memoryview(b"")
+        if self._keep_alive:
+            self._begin_waiting(now)
+            return True
+        self._begin_lingering(now)
+        return False
+
+    def _begin_waiting(self, now: float) -> None:
+        self.state = State.READING
+        self.waiting_since = now
+        self._is_idle = not self._received
+        self.deadline = now + (self._timeouts.idle if self._is_idle else self._timeouts.head)
+
+    def _begin_lingering(self, now: float) -> None:
+        # Closing with unread input makes TCP reset the connection, which can take the response away from the
+        # client again. So only our side is closed, and what still comes is thrown away until theirs is.
+        self._received.clear()
+        self.state = State.CLOSED if self._has_ended else State.LINGERING
+        self.waiting_since = now
+        self.deadline = now + self._timeouts.linger
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def _discard(self) -> None:
+        if not self.socket.recv(_DISCARD_SIZE):
+            self.state = State.CLOSED

@@ -1,0 +1,63 @@
+"""What the metrics server answers: a small table of paths."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final, Protocol
+from urllib.parse import parse_qs
+
+from gunicorn_prometheus_exporter.server.http import Request, Response, plain
+from gunicorn_prometheus_exporter.server.negotiation import (
+    OPENMETRICS_CONTENT_TYPE,
+    TEXT_CONTENT_TYPE,
+    accepts_gzip,
+    prefers_openmetrics,
+)
+
+METRICS_PATH: Final = "/metrics"
+
+# Below this, a compressed page fills as many network packets as a plain one.
+_SMALLEST_COMPRESSED: Final = 1024
+_GZIP_LEVEL: Final = 1
+_METHODS: Final = ("GET", "HEAD")
+
+
+class Render(Protocol):
+    """The metrics page as bytes. With ``names``, only the samples of those names or families."""
+
+    def __call__(self, *, openmetrics: bool, names: tuple[str, ...]) -> bytes: ...
+
+
+class MetricsEndpoint:
+    """Answers GET and HEAD of ``/metrics``, as plainly, exactly and compressed as the client asks for.
+
+    ``name[]`` in the query, given once or more, picks single families. What ``render`` raises goes to the caller.
+    """
+
+    def __init__(self, render: Render) -> None:
+        self._render = render
+        self._routes: Mapping[str, Callable[[Request], Response]] = MappingProxyType({METRICS_PATH: self._metrics})
+
+    def __call__(self, request: Request) -> Response:
+        path = request.path.removesuffix("/")
+        route = self._routes.get(path)
+        if route is None:
+            return plain(HTTPStatus.NOT_FOUND)
+        if request.method not in _METHODS:
+            return plain(HTTPStatus.METHOD_NOT_ALLOWED, ("Allow", ", ".join(_METHODS)))
+        return route(request)
+
+    def _metrics(self, request: Request) -> Response:
+        openmetrics = prefers_openmetrics(request.headers.get("accept", ""))
+        body = self._render(openmetrics=openmetrics, names=tuple(parse_qs(request.query).get("name[]", ())))
+        headers = [
+            ("Content-Type", OPENMETRICS_CONTENT_TYPE if openmetrics else TEXT_CONTENT_TYPE),
+            ("Vary", "Accept, Accept-Encoding"),
+        ]
+        if len(body) >= _SMALLEST_COMPRESSED and accepts_gzip(request.headers.get("accept-encoding", "")):
+            body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+            headers.append(("Content-Encoding", "gzip"))
+        return Response(HTTPStatus.OK, tuple(headers), body)

@@ -1,0 +1,125 @@
+"""The journal: what a worker is doing right now, readable after it is dead.
+
+A request is counted when its last byte is out. A worker that is killed before that would take the request with
+it, so every request in progress has a cell in a shared map, cleared in the same breath in which it is counted.
+Whoever takes the slot next counts what it finds.
+
+Layout: a header of 64 words, of which the first three are the worker's process id, phase and when that phase began
+(Unix time), then cells of 32 words of eight bytes each: status, start, method, length of the endpoint, and the
+endpoint as UTF-8. A status of 0 is a free cell, 1 a request without a response yet, else the
+response's status code. Start is a reading of ``time.monotonic()``, which on Linux is one clock for all processes.
+"""
+
+from __future__ import annotations
+
+import enum
+import mmap
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_WORD = 8
+_HEADER_WORDS = 64
+_CELL_WORDS = 32
+_ENDPOINT_WORDS = _CELL_WORDS - 4
+_ENDPOINT_BYTES = _ENDPOINT_WORDS * _WORD
+_MAX_CELLS = 4096
+_PID_WORD, _PHASE_WORD, _SINCE_WORD = 0, 1, 2
+
+SCRATCH_CELL = 32
+"""Where a request writes when all cells are taken: in the header, where nobody reads it."""
+
+FREE = 0
+NO_RESPONSE_YET = 1
+
+
+class Phase(enum.IntEnum):
+    """What a worker is about, in the order in which it goes through them."""
+
+    BOOTING = 0
+    RUNNING = 1
+    QUITTING = 2
+    ABORTING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A request that its worker did not live to count. ``status`` is 0 if no response was started."""
+
+    method: str
+    endpoint: str
+    status: int
+    start: float
+
+
+def method_word(method: str) -> int:
+    """``method`` as one journal word. Methods of more than eight bytes are cut."""
+    return int.from_bytes(method.encode("ascii", "replace")[:_WORD].ljust(_WORD, b"\0"), "little")
+
+
+class Journal:
+    """The cells of one worker slot. Takes over ``fd`` and closes it.
+
+    ``words`` and ``doubles`` are two views of the same map; ``free`` holds the first word of each free cell.
+    """
+
+    def __init__(self, fd: int, *, cells: int) -> None:
+        cells = min(max(cells, 1), _MAX_CELLS)
+        size = (_HEADER_WORDS + cells * _CELL_WORDS) * _WORD
+        try:
+            size = max(size, os.fstat(fd).st_size // _WORD * _WORD)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(fd, 0, size)
+            else:
+                os.ftruncate(fd, size)
+            self._bytes = mmap.mmap(fd, size)
+        finally:
+            os.close(fd)
+        self.words: memoryview[int] = memoryview(self._bytes).cast("Q")
+        self.doubles: memoryview[float] = memoryview(self._bytes).cast("d")
+        # The lowest cell is used first, so that an idle worker of many connections touches one page.
+        self.free = list(reversed(range(_HEADER_WORDS, _HEADER_WORDS + cells * _CELL_WORDS, _CELL_WORDS)))
+
+    def enter(self, phase: Phase) -> None:
+        """The worker that owns the journal is now in ``phase``."""
+        self.doubles[_SINCE_WORD] = time.time()
+        self.words[_PHASE_WORD] = phase
+        self.words[_PID_WORD] = os.getpid()
+
+    def phase(self) -> tuple[Phase, float]:
+        """The worker's phase, and the Unix time at which it began."""
+        code = self.words[_PHASE_WORD]
+        return Phase(code if code <= Phase.ABORTING else Phase.BOOTING), self.doubles[_SINCE_WORD]
+
+    def busy(self) -> bool:
+        """Whether a request is in progress."""
+        return next(self.unfinished(), None) is not None
+
+    def set_endpoint(self, cell: int, endpoint: str) -> None:
+        """Name the endpoint of the request in ``cell``. Longer than 224 bytes, it is cut."""
+        encoded = endpoint.encode("utf-8", "replace")[:_ENDPOINT_BYTES]
+        start = (cell + 4) * _WORD
+        self._bytes[start : start + len(encoded)] = encoded
+        self.words[cell + 3] = len(encoded)
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """The requests whose cells are not free."""
+        last = len(self.words) - _CELL_WORDS
+        for cell in range(_HEADER_WORDS, last + 1, _CELL_WORDS):
+            status = self.words[cell]
+            if status == FREE:
+                continue
+            length = min(self.words[cell + 3], _ENDPOINT_BYTES)
+            start = (cell + 4) * _WORD
+            yield Unfinished(
+                method=self.words[cell + 2].to_bytes(_WORD, "little").rstrip(b"\0").decode("ascii", "replace"),
+                endpoint=self._bytes[start : start + length].decode("utf-8", "replace"),
+                status=status if status > NO_RESPONSE_YET else 0,
+                start=self.doubles[cell + 1],
+            )
+
+    def clear(self) -> None:
+        """Free every cell. For the new owner of a slot, when it has counted what was unfinished."""
+        for cell in range(_HEADER_WORDS, len(self.words) - _CELL_WORDS + 1, _CELL_WORDS):
+            self.words[cell] = FREE

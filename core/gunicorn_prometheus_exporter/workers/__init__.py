@@ -1,0 +1,1 @@
+"""The worker classes: Gunicorn's own, with one mixin that records."""

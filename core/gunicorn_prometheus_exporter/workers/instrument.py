@@ -1,0 +1,72 @@
+"""The WSGI seam: the application, called with a note in its ``environ``, its response handed on as it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..failures import Failures
+from ..gunicorn_versions import WholeBody
+from ..note import NOTE_KEY
+from ..recorder.meters import BodyMeter, SendfileMeter
+from ..recorder.recorder import Recorder
+
+_REACHED = "_gunicorn_prometheus_reached_the_application"
+
+PostRequest = Callable[[Any, Any, dict[str, Any], Any], None]
+
+
+class InstrumentedApp:
+    """Calls ``app`` with a note in the request's ``environ``.
+
+    The application's iterable is returned unwrapped: Gunicorn sends a ``wsgi.file_wrapper`` with sendfile only if it
+    sees it itself.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], recorder: Recorder, failures: Failures) -> None:
+        self.app = app
+        self._begin = recorder.begin
+        self._failures = failures
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            request = self._begin(environ, start_response)
+        except Exception as error:
+            self._failures.report("recorder", error)
+            return self.app(environ, start_response)
+        environ[NOTE_KEY] = request
+        body = self.app(environ, request.start_response)
+        try:
+            if isinstance(body, environ["wsgi.file_wrapper"]):
+                request.response.sock = request.meter = SendfileMeter(request.response.sock)
+            elif request.body.__class__ is WholeBody:
+                body = request.meter = BodyMeter(body)
+        except Exception as error:
+            self._failures.report("recorder", error)
+        return body
+
+
+def recording_post_request(recorder: Recorder, failures: Failures, users: PostRequest) -> PostRequest:
+    """A ``post_request`` hook that records the request, then calls the user's own."""
+    finish = recorder.finish
+
+    def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
+        # Gunicorn calls this hook from a finally clause, so an exception that ended the request is still to be seen.
+        error = sys.exc_info()[1]
+        request = environ.get(NOTE_KEY)
+        if request is not None:
+            try:
+                finish(request, error)
+                if error is not None:
+                    setattr(req, _REACHED, True)
+            except Exception as failure:
+                failures.report("recorder", failure)
+        users(worker, req, environ, resp)
+
+    return post_request
+
+
+def reached_application(req: Any) -> bool:
+    """Whether the failed request ``req`` had reached the application, and so is counted as a request already."""
+    return hasattr(req, _REACHED)

@@ -1,0 +1,135 @@
+"""What the four worker classes have in common: a slot, a journal, a recorder and the seam to the application."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from .. import process
+from ..gunicorn_versions import parse_error_reason
+from ..master.master import Master
+from ..recorder.recorder import Recorder
+from ..storage.journal import Journal, Phase
+from ..storage.slots import Slot
+from .instrument import InstrumentedApp, reached_application, recording_post_request
+
+if TYPE_CHECKING:
+    from gunicorn.workers.base import Worker as _Base
+else:
+    _Base = object
+
+
+class PrometheusMixin(_Base):
+    """Goes in front of one of Gunicorn's worker classes. Overrides no ``handle_request``, and nothing per request."""
+
+    _prometheus_slot: Slot | None = None
+    _prometheus_recorder: Recorder | None = None
+    _prometheus_journal: Journal | None = None
+    _pid: Any = None
+
+    @classmethod
+    def setup(cls) -> None:
+        """Gunicorn calls this in the master when it loads the class, before a preloaded application."""
+        process.current().install()
+        inherited = getattr(super(), "setup", None)
+        if inherited is not None:
+            inherited()
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Gunicorn calls this in the master when it starts, the last thing before ``when_ready``."""
+        inherited = getattr(super(), "check_config", None)
+        if inherited is not None:
+            inherited(cfg, log)
+        Master.of_this_process(cfg, log)
+
+    def __init__(self, age: int, ppid: int, sockets: Any, app: Any, timeout: float, cfg: Any, log: Any) -> None:
+        super().__init__(age, ppid, sockets, app, timeout, cfg, log)
+        try:
+            self._prometheus_master: Master | None = Master.of_this_process(cfg, log)
+            self._prometheus_slot = self._prometheus_master.take_worker_slot()
+        except Exception as error:
+            self._prometheus_master = None
+            process.current().failures.report("storage", error)
+
+    @property
+    def pid(self) -> Any:
+        """The process id, as Gunicorn sets it on both sides of the fork."""
+        return self._pid
+
+    @pid.setter
+    def pid(self, value: Any) -> None:
+        self._pid = value
+        if self._prometheus_slot is not None and isinstance(value, int) and value != os.getpid():
+            # In the master: the child holds the slot's lock now, and must be the only one that does.
+            assert self._prometheus_master is not None
+            self._prometheus_master.hand_over(self._prometheus_slot)
+
+    @property
+    def prometheus_owner(self) -> str | None:
+        """The slot of this worker, None if it could not get one."""
+        return None if self._prometheus_slot is None else self._prometheus_slot.owner
+
+    def init_process(self) -> None:
+        """The first thing in the new process, while it still has the master's privileges."""
+        if self._prometheus_slot is not None:
+            try:
+                self._prometheus_start(self._prometheus_slot)
+            except Exception as error:
+                self._prometheus_recorder = None
+                process.current().failures.report("storage", error)
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        if self._prometheus_recorder is None:
+            return
+        here = process.current()
+        self.wsgi = InstrumentedApp(self.wsgi, self._prometheus_recorder, here.failures)
+        here.states.mirror()
+        self._prometheus_enter(Phase.RUNNING)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Gunicorn answers a request that it refuses, or that failed."""
+        recorder = self._prometheus_recorder
+        if recorder is not None and not reached_application(req):
+            try:
+                reason = parse_error_reason(exc)
+                if reason is not None:
+                    recorder.refuse(reason)
+            except Exception as error:
+                process.current().failures.report("recorder", error)
+        super().handle_error(req, client, addr, exc)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._prometheus_enter(Phase.QUITTING)
+        super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        self._prometheus_enter(Phase.QUITTING)
+        super().handle_quit(sig, frame)
+
+    def handle_abort(self, sig: int, frame: Any) -> None:
+        self._prometheus_enter(Phase.ABORTING)
+        super().handle_abort(sig, frame)
+
+    def _prometheus_enter(self, phase: Phase) -> None:
+        if self._prometheus_journal is not None:
+            self._prometheus_journal.enter(phase)
+
+    def _prometheus_start(self, slot: Slot) -> None:
+        assert self._prometheus_master is not None
+        slot.newborn = False
+        here = process.current()
+        storage = self._prometheus_master.open_worker_storage(slot, self._prometheus_concurrency())
+        recorder = Recorder(storage.segments, storage.journal, self._prometheus_master.settings)
+        recorder.recover_all()
+        storage.journal.enter(Phase.BOOTING)
+        here.bind(self._prometheus_master.store, storage.segments)
+        here.failures.send_to(recorder.failed)
+        self.cfg.set("post_request", recording_post_request(recorder, here.failures, self.cfg.post_request))
+        self._prometheus_recorder, self._prometheus_journal = recorder, storage.journal
+
+    def _prometheus_concurrency(self) -> int:
+        """How many requests the worker serves at a time, at the most."""
+        return int(self.cfg.threads)

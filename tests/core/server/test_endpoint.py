@@ -1,0 +1,112 @@
+"""What a scraper gets from /metrics, over a real socket."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gunicorn_prometheus_exporter.server.endpoint import MetricsEndpoint
+
+LONG = b"up 1\n" * 1000
+
+
+class Page:
+    """Renders a fixed page and remembers what was asked for."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.asked: list[tuple[bool, tuple[str, ...]]] = []
+
+    def __call__(self, *, openmetrics: bool, names: tuple[str, ...]) -> bytes:
+        self.asked.append((openmetrics, names))
+        return self.body
+
+
+@pytest.fixture
+def page() -> Page:
+    return Page(LONG)
+
+
+@pytest.fixture
+def served(serve: Callable[..., Any], page: Page) -> Any:
+    return serve(MetricsEndpoint(page))
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
+def test_a_plain_scrape(served: Any, page: Page, path: str) -> None:
+    """The text format, uncompressed, is the answer to a client that asks for nothing special."""
+    response, body = served.scrape(path)
+
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert response.headers["Vary"] == "Accept, Accept-Encoding"
+    assert response.headers["Content-Encoding"] is None
+    assert response.headers["Server"] is None
+    assert body == LONG
+    assert page.asked == [(False, ())]
+
+
+def test_an_openmetrics_scrape(served: Any, page: Page) -> None:
+    """The format that is announced is the one that is rendered."""
+    response, _ = served.scrape(Accept="application/openmetrics-text; version=1.0.0")
+
+    assert response.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert page.asked == [(True, ())]
+
+
+def test_gzip(served: Any) -> None:
+    """A page of some size is compressed for who takes it, and has the length of what is sent."""
+    response, body = served.scrape(Accept_Encoding="gzip")
+
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert int(response.headers["Content-Length"]) == len(body) < len(LONG)
+    assert gzip.decompress(body) == LONG
+
+
+def test_a_small_page_is_not_compressed(served: Any, page: Page) -> None:
+    """Compressing what fits one packet only costs."""
+    page.body = b"up 1\n"
+
+    response, body = served.scrape(Accept_Encoding="gzip")
+
+    assert response.headers["Content-Encoding"] is None
+    assert body == b"up 1\n"
+
+
+def test_head(served: Any) -> None:
+    """HEAD has the headers of GET and no body."""
+    response, body = served.scrape(method="HEAD")
+
+    assert response.status == 200
+    assert response.headers["Content-Length"] == str(len(LONG))
+    assert body == b""
+
+
+def test_names(served: Any, page: Page) -> None:
+    """``name[]`` picks families, decoded and as often as it is given; anything else in the query is left alone."""
+    served.scrape("/metrics?name[]=up&name%5B%5D=a%3Ab&name[]=&name=no&debug")
+
+    assert page.asked == [(False, ("up", "a:b"))]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "BREW"])
+def test_other_methods(served: Any, page: Page, method: str) -> None:
+    """Nothing but reading is allowed, and the answer says what is."""
+    response, body = served.scrape(method=method)
+
+    assert response.status == 405
+    assert response.headers["Allow"] == "GET, HEAD"
+    assert body == b"405 Method Not Allowed\n"
+    assert page.asked == []
+
+
+@pytest.mark.parametrize("path", ["/", "/metric", "/metrics/x", "/metrics//", "//metrics", "/METRICS", "*"])
+def test_other_paths(served: Any, page: Page, path: str) -> None:
+    """There is nothing but the metrics."""
+    response, _ = served.scrape(path)
+
+    assert response.status == 404
+    assert page.asked == []
