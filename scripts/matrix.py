@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from glob import glob
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -77,8 +78,8 @@ def pythons() -> list[Python]:
     """Find the oldest and the newest released Python >= 3.10 on PATH and among pyenv's versions; one may be both."""
     names = ["python3", *(f"python3.{minor}" for minor in range(MINIMUM[1], 30))]
     on_path = [path for path in map(shutil.which, names) if path]
-    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    candidates = [sys.executable, *on_path, *map(str, sorted(pyenv.glob("*/bin/python3")))]
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions" / "*" / "bin" / "python3"
+    candidates = [sys.executable, *on_path, *sorted(glob(str(pyenv)))]
     return oldest_and_newest(filter(None, map(_inspect, candidates)))
 
 

@@ -83,6 +83,7 @@ class Reader:
             "PYTHONPATH": os.pathsep.join(str(ROOT / root) for root in ROOTS),
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(directory),
+            "no_proxy": "*",
             # What a page leaves to the default ports.
             "PROMETHEUS_METRICS_PORT": str(self._ports[9091]),
             "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{self._ports[8000]}",
@@ -193,10 +194,11 @@ class Reader:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        server = self._servers[program] = Server(program, process, log)
+        self._servers[program] = Server(program, process, log)
         until = time.monotonic() + PATIENCE_SECONDS * 2
         while not (listens(self._ports[PORTS[program]]) and missing_line(log.read_text(), command.expected) is None):
-            assert process.poll() is None, f"`{command.text}` ended:\n{server.log.read_text()}"
+            if process.poll() is not None:
+                raise AssertionError(f"`{command.text}` ended:\n{self._servers.pop(program).log.read_text()}")
             assert time.monotonic() < until, f"`{command.text}` does not serve or print as shown:\n{log.read_text()}"
             time.sleep(0.1)
 

@@ -25,6 +25,17 @@ def test_this_machine_has_a_python() -> None:
     assert found[0].version <= sys.version_info[:2] <= found[-1].version
 
 
+def test_what_is_no_usable_python_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pyenv shim of a version that is not chosen exits with an error; pyenv's directory may be somebody else's."""
+    for minor in range(10, 30):
+        shim = tmp_path / f"python3.{minor}"
+        shim.write_text("#!/bin/sh\nexit 127\n")
+        shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "python3.10" / "not-a-directory"))
+    assert [python.version for python in matrix.pythons()] == [sys.version_info[:2]]
+
+
 @pytest.mark.parametrize("gunicorn", matrix.GUNICORNS)
 def test_eventlet_comes_only_with_a_gunicorn_that_has_it(gunicorn: str) -> None:
     wanted = matrix.requirements(gunicorn)

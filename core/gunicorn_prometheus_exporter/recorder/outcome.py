@@ -60,7 +60,7 @@ def _is_clients_doing(error: BaseException) -> bool:
     An OSError alone tells nothing, since applications raise their own. What counts is where it was raised: in the
     part of Gunicorn that talks to the socket, be it called by the worker or by an application that reads its input.
     """
-    if not isinstance(error, OSError | MALFORMED_BODY) and not type(error).__name__.startswith("HTTP2"):
+    if not isinstance(error, (OSError, *MALFORMED_BODY)) and not type(error).__name__.startswith("HTTP2"):
         return False
     traceback = error.__traceback__
     talking = False

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from gunicorn_prometheus_exporter.catalogue import CATALOGUE
-from gunicorn_prometheus_exporter.scrape.derive import INTERNAL
 from gunicorn_prometheus_exporter.scrape.families import owned_names
+from gunicorn_prometheus_exporter.scrape.internal import INTERNAL
 
 
 class Claims:
@@ -30,9 +28,3 @@ class Claims:
         duplicate = Claims.__new__(Claims)
         duplicate._owners = self._owners.copy()
         return duplicate
-
-
-def fits_catalogue(name: str, kind: str, labels: Iterable[str]) -> bool:
-    """Whether a family of this name may have this type and these labels (without ``le``)."""
-    family = CATALOGUE.get(name) or INTERNAL.get(name)
-    return family is None or (family.kind == kind and set(labels) == set(family.labels))

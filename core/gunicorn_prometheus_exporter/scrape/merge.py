@@ -1,14 +1,50 @@
-"""Merges what the segments said into families, as prometheus_client does in its multiprocess mode.
-
-Where each value goes is worked out once for a set of segments (`plan`), and holds until one of them gets new entries.
-"""
+"""Merges readings into families, as prometheus_client does in its multiprocess mode."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from gunicorn_prometheus_exporter.scrape.claims import Claims
 from gunicorn_prometheus_exporter.scrape.families import Family
-from gunicorn_prometheus_exporter.scrape.plan import Plan, Step
+from gunicorn_prometheus_exporter.scrape.plan import Plan, make_plan
 from gunicorn_prometheus_exporter.scrape.reader import Layout, Reading
 from gunicorn_prometheus_exporter.storage.names import SegmentName
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The families, the names they own, and what was left out because of a conflict, as ``family (type)``."""
+
+    families: list[Family]
+    claims: Claims
+    conflicts: frozenset[str]
+
+
+class Merger:
+    """Merges; keeps the plan as long as the segments have the same entries.
+
+    Families in ``hidden`` are left out; those in ``made_here`` count only if they were derived.
+    """
+
+    def __init__(self, *, hidden: frozenset[str], made_here: frozenset[str]) -> None:
+        self._hidden = hidden
+        self._made_here = made_here
+        self._planned_for: list[tuple[SegmentName, Layout]] | None = None
+        self._plan: Plan | None = None
+
+    def merge(self, recorded: Sequence[Reading], derived: Sequence[Reading]) -> Merged:
+        """The families in the order of the exposition."""
+        plan = self._plan_for(recorded, derived)
+        readings = [*recorded, *derived]
+        slots = plan.start.copy()
+        for step in plan.steps:
+            step.combine(slots, step.targets, [readings[member] for member in step.members])
+        return Merged([output.family(slots) for output in plan.outputs], plan.claims, plan.conflicts)
+
+    def _plan_for(self, recorded: Sequence[Reading], derived: Sequence[Reading]) -> Plan:
+        wanted = [(reading.name, reading.layout) for reading in (*recorded, *derived)]
+        if self._plan is None or wanted != self._planned_for:
+            self._plan = make_plan(recorded, derived, hidden=self._hidden, made_here=self._made_here)
+            self._planned_for = wanted
+        return self._plan

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from gunicorn_prometheus_exporter.catalogue import CATALOGUE
-from gunicorn_prometheus_exporter.scrape.claims import Claims, fits_catalogue
+from gunicorn_prometheus_exporter.scrape.claims import Claims
 from gunicorn_prometheus_exporter.scrape.entries import Key, Labels
-from gunicorn_prometheus_exporter.scrape.families import Series, Shape, without
+from gunicorn_prometheus_exporter.scrape.families import Series, Shape
+from gunicorn_prometheus_exporter.scrape.internal import fits_catalogue
 from gunicorn_prometheus_exporter.scrape.modes import NEVER, UNSET, Combine, Slots, combination, is_by_owner
 from gunicorn_prometheus_exporter.scrape.outputs import Histograms, Information, MostRecent, Output, Plain, States
-from gunicorn_prometheus_exporter.scrape.reader import Layout, Reading
+from gunicorn_prometheus_exporter.scrape.reader import Layout, Reading, holds_newest
 from gunicorn_prometheus_exporter.storage.names import SegmentName
 
-_CATALOGUE_ORDER = {name: index for index, name in enumerate(CATALOGUE)}
+_ORDER = {name: index for index, name in enumerate(CATALOGUE)}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Readings that share a layout, by their positions, and where to bring their values."""
+    """Readings that share a layout, by position, and the slots for their values."""
 
     combine: Combine
     targets: tuple[int, ...]
@@ -29,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to merge one set of readings. ``conflicts`` tells of what was left out, as ``family (type)``."""
+    """How to merge one set of readings. ``conflicts`` names what was left out, as ``family (type)``."""
 
     start: Slots
     steps: tuple[Step, ...]
@@ -38,12 +41,40 @@ class Plan:
     conflicts: frozenset[str]
 
 
+def make_plan(
+    recorded: Sequence[Reading], derived: Sequence[Reading], *, hidden: frozenset[str], made_here: frozenset[str]
+) -> Plan:
+    """A plan for ``[*recorded, *derived]``.
+
+    Of families that conflict the first one stays. Those in ``hidden`` are left out, those in ``made_here``
+    are only taken from ``derived``.
+    """
+    families = _Families(hidden, made_here)
+    bundles: defaultdict[tuple[Layout, SegmentName, bool], list[int]] = defaultdict(list)
+    for position, reading in enumerate([*recorded, *derived]):
+        bundles[reading.layout, _merged_as(reading.name), position >= len(recorded)].append(position)
+    places = {
+        bundle: [families.place(name, key, derived=is_derived) for key in layout.keys]
+        for bundle in bundles
+        for layout, name, is_derived in [bundle]
+    }
+    slots = Slots([], [])
+    outputs = [draft.output(slots) for draft in families.in_order()]
+    slots.values.append(0.0)
+    slots.newest.append(math.inf)
+    steps = [
+        Step(combination(bundle[1]), tuple([place.slot for place in places[bundle]]), tuple(members))
+        for bundle, members in bundles.items()
+    ]
+    return Plan(slots, tuple(steps), tuple(outputs), families.claims, frozenset(families.conflicts))
+
+
 @dataclass(slots=True, eq=False)
 class _Place:
-    """A series, and the slot it gets; the last slot, which nobody reads, until then."""
+    """A series and its slot. The last slot, which nobody reads, takes what is not exposed."""
 
-    labels: Labels
     key: Key
+    labels: Labels
     slot: int = -1
 
 
@@ -51,29 +82,117 @@ class _Place:
 class _Draft:
     """A family while its series are collected."""
 
-    kind: str
-    mode: str
-    name: str
+    name: SegmentName
+    family: str
     help: str
     unit: str
     places: dict[tuple[str, Labels], _Place] = field(default_factory=dict)
 
     def place(self, key: Key, owner: str) -> _Place:
         labels = key.labels if not owner else tuple(sorted([*key.labels, ("pid", owner)]))
-        return self.places.setdefault((key.sample, labels), _Place(labels, key))
+        return self.places.setdefault((key.sample, labels), _Place(key, labels))
 
-    def shape(self, series: Iterable[Series]) -> Shape:
-        return Shape(self.name, self.kind, self.help, self.unit, tuple(series))
+    def output(self, slots: Slots) -> Output:
+        """Give the series their slots, in the order of the exposition."""
+        if self.name.kind == "histogram":
+            return self._histograms(slots)
+        places = sorted(self.places.values(), key=lambda place: (place.key.group, place.labels, place.key.sample))
+        span = _allot(places, slots, self.name)
+        shape = self._shape(Series(place.key.sample, place.labels) for place in places)
+        if self.name.kind == "info":
+            return Information(shape, span, _groups(places))
+        if self.name.kind == "stateset":
+            return States(shape, span, _groups(places))
+        return MostRecent(shape, span) if holds_newest(self.name) else Plain(shape, span)
+
+    def _histograms(self, slots: Slots) -> Histograms:
+        """A histogram that lacks its sum or its last bucket is still being created, and waits for the next scrape."""
+        histograms: defaultdict[Labels, list[_Place]] = defaultdict(list)
+        for place in self.places.values():
+            histograms[place.key.group].append(place)
+        spans = []
+        series = []
+        for group, places in sorted(histograms.items()):
+            buckets = sorted((place for place in places if place.key.bound is not None), key=_bound)
+            sums = [place for place in places if place.key.bound is None]
+            if sums and buckets and buckets[-1].key.bound == math.inf:
+                spans.append(_allot(buckets + sums, slots, self.name))
+                series += [Series(bucket.key.sample, bucket.labels) for bucket in buckets]
+                series += [Series(self.family + "_count", group), Series(self.family + "_sum", group)]
+        return Histograms(self._shape(series), tuple(spans))
+
+    def _shape(self, series: Iterable[Series]) -> Shape:
+        return Shape(self.family, self.name.kind, self.help, self.unit, tuple(series))
 
 
-class Planner:
-    """Makes plans. Families in ``hidden`` are left out; those in ``made_here`` may only be derived."""
+class _Families:
+    """The families of a plan; decides which keys belong to one."""
 
-    def __init__(self, *, hidden: frozenset[str], made_here: frozenset[str]) -> None:
+    def __init__(self, hidden: frozenset[str], made_here: frozenset[str]) -> None:
+        self.claims = Claims()
+        self.conflicts: set[str] = set()
         self._hidden = hidden
         self._made_here = made_here
+        self._drafts: dict[str, _Draft] = {}
+        self._placed: defaultdict[tuple[SegmentName, bool], dict[Key, _Place]] = defaultdict(dict)
 
-    def plan(self, recorded: Sequence[Reading], derived: Sequence[Reading]) -> Plan:
-        """A plan for ``[*recorded, *derived]``. Of families that conflict the first one stays."""
-        admission = _Admission(self._hidden, self._made_here)
-        placed = _placed(recorded, admission, 0) + _placed(derived, _Admission(self._hidden, frozenset(), admission), len(recorded))
+    def place(self, name: SegmentName, key: Key, *, derived: bool) -> _Place:
+        """The place for ``key``, which gets no slot if its family is not exposed."""
+        placed = self._placed[name, derived]
+        place = placed.get(key)
+        if place is None:
+            draft = self._draft(name, key, derived)
+            place = placed[key] = _Place(key, key.labels) if draft is None else draft.place(key, name.owner)
+        return place
+
+    def in_order(self) -> Iterator[_Draft]:
+        """The families: those of the catalogue in its order, then the others by name."""
+        names = sorted(self._drafts, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+        return map(self._drafts.__getitem__, names)
+
+    def _draft(self, name: SegmentName, key: Key, derived: bool) -> _Draft | None:
+        if key.family in self._hidden:
+            return None
+        draft = self._drafts.get(key.family)
+        owned = derived or key.family not in self._made_here
+        if owned and fits_catalogue(key.family, name.kind, [label for label, _ in key.group]):
+            if draft is None and self.claims.take(key.family, name.kind):
+                draft = self._drafts[key.family] = _new_draft(name, key)
+            if draft is not None and (draft.name.kind, draft.name.mode) == (name.kind, name.mode):
+                return draft
+        self.conflicts.add(f"{key.family} ({name.kind})")
+        return None
+
+
+def _new_draft(name: SegmentName, key: Key) -> _Draft:
+    known = CATALOGUE.get(key.family)
+    if known is None:
+        return _Draft(name, key.family, key.help, "")
+    return _Draft(name, key.family, known.help, known.unit)
+
+
+def _merged_as(name: SegmentName) -> SegmentName:
+    """``name`` without its owner, unless the owner's values stay apart."""
+    return name if is_by_owner(name) else SegmentName(name.kind, name.mode, "")
+
+
+def _allot(places: Sequence[_Place], slots: Slots, name: SegmentName) -> slice:
+    first = len(slots.values)
+    for slot, place in enumerate(places, first):
+        place.slot = slot
+    slots.values.extend([UNSET if name.mode.endswith(("min", "max")) else 0.0] * len(places))
+    slots.newest.extend([0.0 if name.kind == "gauge" else NEVER] * len(places))
+    return slice(first, first + len(places))
+
+
+def _groups(places: Sequence[_Place]) -> tuple[slice, ...]:
+    """Where in sorted ``places`` those with the same group are."""
+    slices = []
+    for _, members in groupby(enumerate(places), key=lambda member: member[1].key.group):
+        positions = [position for position, _ in members]
+        slices.append(slice(positions[0], positions[-1] + 1))
+    return tuple(slices)
+
+
+def _bound(place: _Place) -> float:
+    return math.inf if place.key.bound is None else place.key.bound

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import socket
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Final
 
-from gunicorn_prometheus_exporter.server.http import HEAD_LIMIT, BadRequest, Head, parse_head, plain, serialize
+from .http import HEAD_LIMIT, BadRequest, Head, parse_head, plain, serialize
 
 # One client's share of a turn: a reader as fast as we are must not keep the others waiting.
 _SEND_SIZE: Final = 256 * 1024
@@ -45,7 +47,7 @@ class Connection:
 
     While a response is being written nothing is read, so a client that pipelines is held back by TCP and not
     by our memory. No method blocks or raises OSError; a connection that is done has the state ``CLOSED``, and
-    its owner closes the socket.
+    its owner calls `close`.
     """
 
     def __init__(self, sock: socket.socket, answer: Callable[[Head], bytes], timeouts: Timeouts, now: float) -> None:
@@ -86,6 +88,17 @@ class Connection:
         except OSError:
             self.state = State.CLOSED
         return False
+
+    def close(self) -> None:
+        """Drop the client, at once and also if a forked process holds a copy of the socket."""
+        self.state = State.CLOSED
+        with contextlib.suppress(OSError):
+            if self._unsent:
+                # Otherwise the kernel keeps what it has of the response for a reader that was given up as too slow,
+                # who may then take it for the whole.
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
 
     def _read(self, now: float) -> bool:
         self._receive()

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Final, Protocol
 from urllib.parse import parse_qs
 
-from gunicorn_prometheus_exporter.server.http import Request, Response, plain
-from gunicorn_prometheus_exporter.server.negotiation import (
+from .http import Request, Response, plain
+from .negotiation import (
     OPENMETRICS_CONTENT_TYPE,
     TEXT_CONTENT_TYPE,
     accepts_gzip,

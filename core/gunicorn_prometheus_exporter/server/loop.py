@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import selectors
 import signal
 import socket
@@ -12,9 +13,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-from gunicorn_prometheus_exporter.server.connection import Connection, State, Timeouts
-from gunicorn_prometheus_exporter.server.fork_gate import ForkGate
-from gunicorn_prometheus_exporter.server.http import Head, Request, Response, plain, serialize
+from .connection import Connection, State, Timeouts
+from .fork_gate import ForkGate
+from .http import Head, Request, Response, plain, serialize
 
 COMPONENT: Final = "metrics_server"
 THREAD_NAME: Final = "gunicorn-prometheus-metrics"
@@ -22,6 +23,7 @@ THREAD_NAME: Final = "gunicorn-prometheus-metrics"
 _ACCEPTS_A_TURN: Final = 16
 _ACCEPT_PAUSE: Final = 0.1
 _STOP_TIMEOUT: Final = 5.0
+_NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 # A fault of the processor or an abort is about the thread it happens in, and must not be held back.
 _OWN_SIGNALS: Final = frozenset(
     {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS}
@@ -120,7 +122,8 @@ class MetricsServer:
             while not self._is_stopping:
                 self._turn()
         except Exception as error:
-            self._report(error)
+            with self._gate.working():
+                self._report(error)
         finally:
             with self._gate.working():
                 self._close()
@@ -158,7 +161,8 @@ class MetricsServer:
             except ConnectionError:
                 continue
             except OSError as error:
-                self._pause_accepting(error)
+                if error.errno not in _NO_ROOM or not self._drop_least_worthy():
+                    self._pause_accepting(error)
                 return
             if len(self._connections) >= self._max_connections:
                 self._drop_least_worthy()
@@ -177,10 +181,8 @@ class MetricsServer:
         self._ready.add(connection)
 
     def _pause_accepting(self, error: OSError) -> None:
-        # Mostly no descriptor is left. The client stays in the backlog and the listener stays readable, so waiting
-        # for it would spin. One that only waits gives its descriptor to one that perhaps asks.
+        # The client stays in the backlog and the listener stays readable, so to wait for it would be to spin.
         self._report(error)
-        self._drop_least_worthy()
         self._selector.unregister(self._listener)
         self._accepts_again_at = time.monotonic() + _ACCEPT_PAUSE
 
@@ -214,22 +216,21 @@ class MetricsServer:
             self._accepts_again_at = None
             self._selector.register(self._listener, selectors.EVENT_READ)
 
-    def _drop_least_worthy(self) -> None:
+    def _drop_least_worthy(self) -> bool:
         least = min(self._connections, key=lambda each: each.worth, default=None)
-        if least is not None:
-            self._remove(least)
+        if least is None:
+            return False
+        self._remove(least)
+        return True
 
     def _remove(self, connection: Connection) -> None:
-        connection.state = State.CLOSED
         self._connections.discard(connection)
         self._ready.discard(connection)
-        # Not left to close(): a forked process may still hold a copy of the descriptor, and then the kernel keeps
-        # telling us of a socket we have forgotten, and the client is not told that we are gone.
+        # Not left to the closing: while a forked process holds a copy of the descriptor, the kernel would keep
+        # telling us of a socket that we have forgotten.
         with contextlib.suppress(OSError, ValueError, KeyError):
             self._selector.unregister(connection.socket)
-        with contextlib.suppress(OSError):
-            connection.socket.shutdown(socket.SHUT_RDWR)
-        connection.socket.close()
+        connection.close()
 
     def _close(self) -> None:
         for connection in list(self._connections):

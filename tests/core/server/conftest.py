@@ -96,7 +96,7 @@ class _NoReadAhead:
     def __init__(self, client: socket.socket) -> None:
         self._client = client
 
-    def makefile(self, mode: str) -> Any:
+    def makefile(self, _mode: str) -> Any:
         return _OneByte(self._client)
 
 
@@ -104,7 +104,7 @@ class _OneByte:
     def __init__(self, client: socket.socket) -> None:
         self._client = client
 
-    def readline(self, limit: int = -1) -> bytes:
+    def readline(self, _limit: int = -1) -> bytes:
         line = b""
         while not line.endswith(b"\n"):
             byte = self._client.recv(1)

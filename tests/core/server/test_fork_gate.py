@@ -79,7 +79,7 @@ def test_new_work_waits_for_a_fork(gate: ForkGate) -> None:
     first = Worker(gate)
     first.is_inside.wait()
     forked = threading.Event()
-    forking = threading.Thread(target=lambda: (fork(), forked.set()))
+    forking = threading.Thread(target=lambda: forked.set() if fork() == 0 else None)
     forking.start()
     time.sleep(0.1)
 

@@ -59,7 +59,9 @@ def test_a_port_in_use(taken: int) -> None:
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_that_is_none(port: int) -> None:
     """A number outside the range says so before anything is opened."""
-    with pytest.raises(ListenerError, match=rf"PROMETHEUS_METRICS_PORT\): {port} is not a port; allowed are 1 to 65535"):
+    with pytest.raises(
+        ListenerError, match=rf"PROMETHEUS_METRICS_PORT\): {port} is not a port; allowed are 1 to 65535"
+    ):
         open_listener("127.0.0.1", port)
 
 
@@ -95,7 +97,7 @@ def test_no_descriptor_is_left_behind(taken: int) -> None:
 def test_an_inherited_listener_is_adopted(address: str, any_port: bool) -> None:
     """The socket of the process before an exec goes on, without a moment in which nobody listens."""
     before = open_listener(address, 0)
-    host, port = before.getsockname()[:2]
+    port = before.getsockname()[1]
 
     after = adopt_listener(before.detach(), address, 0 if any_port else port)
 

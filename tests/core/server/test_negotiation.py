@@ -15,9 +15,7 @@ PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFam
     [
         pytest.param("", False, id="no header"),
         pytest.param("*/*", False, id="curl"),
-        pytest.param(
-            "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8", False, id="browser"
-        ),
+        pytest.param("text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8", False, id="browser"),
         pytest.param("text/plain;version=0.0.4;q=1,*/*;q=0.1", False, id="Prometheus 2.0"),
         pytest.param(f"{OM}; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", False, id="Prometheus 2.5"),
         pytest.param(

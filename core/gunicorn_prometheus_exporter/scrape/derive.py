@@ -1,0 +1,160 @@
+"""The documented families that are sums of what is recorded: by worker, by exit reason, by signal.
+
+A worker's number is the owner of the segment its numbers are in. What is derived has the form of readings, so that it
+is merged like everything else.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from prometheus_client.utils import floatToGoString
+
+from gunicorn_prometheus_exporter.catalogue import CATALOGUE
+from gunicorn_prometheus_exporter.scrape.entries import Key, Labels
+from gunicorn_prometheus_exporter.scrape.internal import ESCAPED_EXCEPTIONS, SLOT_EXITS, fits_catalogue
+from gunicorn_prometheus_exporter.scrape.reader import Layout, Reading
+from gunicorn_prometheus_exporter.storage.names import SegmentName
+
+_HISTOGRAMS = {
+    "gunicorn_http_request_duration_seconds": "gunicorn_worker_request_duration_seconds",
+    "gunicorn_http_request_size_bytes": "gunicorn_worker_request_size_bytes",
+    "gunicorn_http_response_size_bytes": "gunicorn_worker_response_size_bytes",
+}
+_REQUESTS = "gunicorn_http_requests"
+_EXCEPTIONS = "gunicorn_http_exceptions"
+_SIGNALS = "gunicorn_master_signals"
+_SOURCES = frozenset({_REQUESTS, _EXCEPTIONS, _SIGNALS, ESCAPED_EXCEPTIONS.name, SLOT_EXITS.name, *_HISTOGRAMS})
+
+_WORKER_REQUESTS = "gunicorn_worker_requests"
+_WORKER_FAILED = "gunicorn_worker_failed_requests"
+_WORKER_HANDLED = "gunicorn_worker_error_handling"
+_RESTART = "gunicorn_worker_restart"
+_RESTART_COUNT = "gunicorn_worker_restart_count"
+_MASTER_RESTART = "gunicorn_master_worker_restart"
+_MASTER_RESTART_COUNT = "gunicorn_master_worker_restart_count"
+DERIVED: Final = frozenset(
+    {_WORKER_REQUESTS, _WORKER_FAILED, _WORKER_HANDLED, _RESTART, _RESTART_COUNT, _MASTER_RESTART, _MASTER_RESTART_COUNT}
+).union(_HISTOGRAMS.values())
+
+_RESTART_SIGNALS = frozenset({"hup", "usr1", "usr2", "ttin", "ttou", "chld", "int"})
+_FORCED = frozenset({"timeout", "sigkill", "signal", "crash", "boot_error", "app_load_error", "unknown"})
+
+_Term = Callable[[tuple[float, ...]], tuple[float, ...]]
+"""Picks the values that add up to one derived value."""
+
+
+class _Target(NamedTuple):
+    """A derived series. One ``by_worker`` gets its ``worker_id`` from the owner; ``bound`` is that of a bucket."""
+
+    family: str
+    suffix: str
+    labels: Labels
+    by_worker: bool
+    bound: float | None = None
+
+    def key(self, owner: str) -> Key:
+        group = tuple(sorted([*self.labels, ("worker_id", owner)])) if self.by_worker else self.labels
+        labels = group if self.bound is None else (("le", floatToGoString(self.bound)), *group)
+        return Key(self.family, self.family + self.suffix, labels, group, "", self.bound)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What a layout gives, whoever owns it: series, and the values that each of them adds up."""
+
+    targets: tuple[_Target, ...]
+    terms: tuple[_Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Derivation:
+    """What a layout gives in the hands of one owner."""
+
+    source: Layout
+    layout: Layout
+    terms: tuple[_Term, ...]
+
+
+class Deriver:
+    """Derives readings from readings; what it works out for a segment holds until that has new entries."""
+
+    def __init__(self) -> None:
+        self._derivations: dict[SegmentName, _Derivation] = {}
+        self._sums: WeakKeyDictionary[Layout, _Sums] = WeakKeyDictionary()
+
+    def derive(self, readings: Sequence[Reading]) -> list[Reading]:
+        """A reading for each segment that something can be derived from."""
+        before, self._derivations = self._derivations, {}
+        derived = []
+        for reading in readings:
+            known = before.get(reading.name)
+            if known is None or known.source is not reading.layout:
+                known = self._derivation(reading)
+            self._derivations[reading.name] = known
+            if known.terms:
+                values = tuple([sum(term(reading.values)) for term in known.terms])
+                derived.append(Reading(reading.name, known.layout, values))
+        return derived
+
+    def _derivation(self, reading: Reading) -> _Derivation:
+        source, owner = reading.layout, reading.name.owner
+        sums = self._sums.get(source)
+        if sums is None:
+            sums = self._sums[source] = _sums(reading.name.kind, source)
+        is_worker = owner.isdecimal()
+        chosen = [pair for pair in zip(sums.targets, sums.terms, strict=True) if is_worker or not pair[0].by_worker]
+        keys = tuple([target.key(owner) for target, _ in chosen])
+        return _Derivation(source, Layout(keys), tuple([term for _, term in chosen]))
+
+
+def _sums(kind: str, source: Layout) -> _Sums:
+    indices: defaultdict[_Target, list[int]] = defaultdict(list)
+    for index, key in enumerate(source.keys):
+        if key.family in _SOURCES and fits_catalogue(key.family, kind, [label for label, _ in key.group]):
+            for target in _targets(key):
+                indices[target].append(index)
+    return _Sums(tuple(indices), tuple(map(_term, indices.values())))
+
+
+def _term(indices: list[int]) -> _Term:
+    # With a single index itemgetter would not give a tuple, with a slice it does.
+    return itemgetter(*indices) if len(indices) > 1 else itemgetter(slice(indices[0], indices[0] + 1))
+
+
+def _targets(key: Key) -> Iterator[_Target]:
+    """The derived series that a recorded one adds to."""
+    labels = dict(key.group)
+    if key.family in _HISTOGRAMS:
+        yield _histogram(_HISTOGRAMS[key.family], key)
+    elif key.family == _REQUESTS:
+        yield _Target(_WORKER_REQUESTS, "_total", (), by_worker=True)
+    elif key.family == _EXCEPTIONS:
+        family = _WORKER_FAILED if labels["handled"] == "false" else _WORKER_HANDLED
+        kept = tuple([label for label in key.group if label[0] not in {"handled", "source"}])
+        yield _Target(family, "_total", kept, by_worker=True)
+    elif key.family == ESCAPED_EXCEPTIONS.name:
+        yield _Target(_WORKER_HANDLED, "_total", key.group, by_worker=True)
+    elif key.family == _SIGNALS and labels["signal"] in _RESTART_SIGNALS:
+        yield _Target(_MASTER_RESTART, "_total", (("reason", labels["signal"]),), by_worker=False)
+    elif key.family == SLOT_EXITS.name:
+        restart_type = "forced" if labels["reason"] in _FORCED else "graceful"
+        typed = tuple(sorted({**labels, "restart_type": restart_type}.items()))
+        yield _Target(_RESTART, "_total", key.group, by_worker=False)
+        yield _Target(_RESTART_COUNT, "_total", typed, by_worker=False)
+        yield _Target(_MASTER_RESTART_COUNT, "_total", typed, by_worker=False)
+
+
+def _histogram(family: str, key: Key) -> _Target:
+    """The derived bucket takes all recorded ones up to its bound."""
+    if key.bound is None:
+        return _Target(family, "_sum", (), by_worker=True)
+    buckets = (*CATALOGUE[family].buckets, math.inf)
+    return _Target(family, "_bucket", (), by_worker=True, bound=buckets[bisect_left(buckets, key.bound)])
