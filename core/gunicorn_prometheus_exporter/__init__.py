@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .settings import load_yaml_config
 
 if TYPE_CHECKING:
-    from .workers.ggevent import PrometheusGeventWorker
     from .workers.geventlet import PrometheusEventletWorker
+    from .workers.ggevent import PrometheusGeventWorker
     from .workers.gthread import PrometheusThreadWorker
     from .workers.sync import PrometheusWorker
 

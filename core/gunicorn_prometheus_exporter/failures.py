@@ -23,7 +23,7 @@ class Failures:
         self._causes: set[tuple[str, str, str]] = set()
         self._pending: Counter[str] = Counter()
         self._unlogged: list[str] = []
-        self._sink: Callable[[str], None] | None = None
+        self._sink: Callable[[str], object] | None = None
         self._lock = threading.Lock()
 
     def report(self, component: str, error: BaseException) -> None:
@@ -53,7 +53,7 @@ class Failures:
         for message in messages:
             self._log(message)
 
-    def send_to(self, sink: Callable[[str], None] | None) -> None:
+    def send_to(self, sink: Callable[[str], object] | None) -> None:
         """Pass each failure's component to ``sink`` from now on, beginning with those counted before."""
         with self._lock:
             self._sink = sink

@@ -68,7 +68,7 @@ _current: Process | None = None
 
 def current() -> Process:
     """This process's own `Process`."""
-    global _current  # noqa: PLW0603 - see the module's docstring
+    global _current
     if _current is None:
         _current = Process()
     return _current

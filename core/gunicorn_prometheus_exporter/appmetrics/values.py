@@ -35,7 +35,7 @@ class AppValues:
     def install(self) -> None:
         """Make this the class of all values that prometheus_client creates from now on, and of those there are."""
         if prometheus_client.values.ValueClass is not self._class:
-            prometheus_client.values.ValueClass = self._class  # type: ignore[misc]
+            prometheus_client.values.ValueClass = self._class
             self._adopt()
 
     def bind(self, segments: Segments) -> None:
@@ -143,7 +143,7 @@ class AppValue:
 
     def detach(self) -> None:
         """Become a private double of value zero."""
-        self._cells = memoryview(array.array("d", (0.0, 0.0)))
+        self._cells: memoryview[float] = memoryview(array.array("d", (0.0, 0.0))).cast("B").cast("d")
         self._index = 0
         self._touched = False
 

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from .. import process
+from ..catalogue import CATALOGUE
 from ..failures import Failures
 from ..recorder.recorder import Recorder
 from ..recorder.series import CappedCounter
-from ..catalogue import CATALOGUE
 from ..settings import Settings, SettingsError, read_settings
 from ..storage.files import FileStore, open_named, open_private
-from ..storage.journal import Journal
 from ..storage.segments import Segments
-from ..storage.slots import Slot
 from . import handover
 from .hooks import put_in_front
 from .metrics_port import MetricsPort
-
-
-class WorkerStorage(NamedTuple):
-    """What a worker writes."""
-
-    segments: Segments
-    journal: Journal
+from .seat import Seat
 
 
 class Master:
@@ -63,18 +55,9 @@ class Master:
         here.when_worker_is_born.append(self._port.abandon)
         self._install_hooks()
 
-    def take_worker_slot(self) -> Slot:
-        """A slot for the worker that is about to be forked. Raises OSError, NoSlotError."""
-        return self.store.slots.take()
-
-    def hand_over(self, slot: Slot) -> None:
-        """The worker of ``slot`` has been forked, and holds it alone from now on."""
-        self.store.slots.let_go(slot)
-
-    def open_worker_storage(self, slot: Slot, concurrency: int) -> WorkerStorage:
-        """In the new worker: its segments and journal, without what meant that its predecessor was alive."""
-        self.store.discard_live(slot.owner)
-        return WorkerStorage(Segments(self.store, slot.owner), self.store.open_journal(slot.owner, concurrency))
+    def seat_worker(self) -> Seat:
+        """A seat for the worker that is about to be forked. Raises OSError, NoSlotError."""
+        return Seat(self.store, self.settings, self.store.slots.take())
 
     def serve(self, arbiter: Any) -> None:
         """Open the metrics endpoint, unless it is open or a sidecar has that part."""

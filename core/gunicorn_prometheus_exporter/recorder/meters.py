@@ -14,7 +14,7 @@ class SendfileMeter:
         self._sock = sock
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        sent = 0
+        sent: int = 0
         try:
             sent = self._sock.sendfile(file, offset, count)
         except BaseException:

@@ -77,7 +77,7 @@ class CappedCounter:
         self._family = family
         self._cap = Cap(cap)
         self._cap.count_existing(segment, family)
-        self._overflow: Final = {name: OTHER for name in overflow}
+        self._overflow: Final = dict.fromkeys(overflow, OTHER)
         self._indices: dict[tuple[str, ...], int] = {}
 
     def increment(self, *values: str) -> bool:
@@ -100,8 +100,6 @@ class CappedCounter:
                 return self._segment.index(counter_key(self._family, labels)), False
         self._indices[values] = self._segment.index(key)
         return self._indices[values], True
-
-
 
 
 class BoundedNames:

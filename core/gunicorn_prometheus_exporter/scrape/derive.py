@@ -41,7 +41,15 @@ _RESTART_COUNT = "gunicorn_worker_restart_count"
 _MASTER_RESTART = "gunicorn_master_worker_restart"
 _MASTER_RESTART_COUNT = "gunicorn_master_worker_restart_count"
 DERIVED: Final = frozenset(
-    {_WORKER_REQUESTS, _WORKER_FAILED, _WORKER_HANDLED, _RESTART, _RESTART_COUNT, _MASTER_RESTART, _MASTER_RESTART_COUNT}
+    {
+        _WORKER_REQUESTS,
+        _WORKER_FAILED,
+        _WORKER_HANDLED,
+        _RESTART,
+        _RESTART_COUNT,
+        _MASTER_RESTART,
+        _MASTER_RESTART_COUNT,
+    }
 ).union(_HISTOGRAMS.values())
 
 _RESTART_SIGNALS = frozenset({"hup", "usr1", "usr2", "ttin", "ttou", "chld", "int"})

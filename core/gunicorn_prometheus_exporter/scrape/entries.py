@@ -100,7 +100,12 @@ def parse_key(kind: str, raw_key: bytes) -> Key:
 
 
 def _key(
-    kind: str, metric: str, sample: str, labels: dict[str, object], text: str, base: Sequence[object] | dict[str, object]
+    kind: str,
+    metric: str,
+    sample: str,
+    labels: dict[str, object],
+    text: str,
+    base: Sequence[object] | dict[str, object],
 ) -> Key:
     suffix = sample.removeprefix(metric)
     if not metric or metric + suffix != sample or suffix not in _SUFFIXES[kind]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from gunicorn_prometheus_exporter.catalogue import CATALOGUE
 from gunicorn_prometheus_exporter.scrape.entries import Labels
 
 SUFFIXES = {
@@ -15,6 +16,8 @@ SUFFIXES = {
     "summary": ("_sum", "_count", "_created"),
 }
 """What sample names may add to the family name; a family owns those names, used or not."""
+
+_ORDER = {name: index for index, name in enumerate(CATALOGUE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,11 @@ def owned_names(name: str, kind: str) -> list[str]:
     return [name, *(name + suffix for suffix in SUFFIXES.get(kind, ()))]
 
 
+def in_order(families: Iterable[Family]) -> list[Family]:
+    """Those of the catalogue in its order, then the others by name."""
+    return sorted(families, key=lambda family: (_ORDER.get(family.shape.name, len(_ORDER)), family.shape.name))
+
+
 def without(labels: Labels, name: str) -> Labels:
     """``labels`` without one of them."""
     return tuple([label for label in labels if label[0] != name])
@@ -85,7 +93,9 @@ def restrict(families: Iterable[Family], names: frozenset[str], *, whole_histogr
     restricted = []
     for family in families:
         shape = family.shape
-        whole = whole_histograms and shape.kind == "histogram" and not names.isdisjoint(owned_names(shape.name, shape.kind))
+        whole = (
+            whole_histograms and shape.kind == "histogram" and not names.isdisjoint(owned_names(shape.name, shape.kind))
+        )
         if not whole and shape.name not in names:
             family = family.keep([index for index, series in enumerate(shape.series) if series.sample in names])
         if family.values:

@@ -22,7 +22,9 @@ SLOT_EXITS: Final = Family(
     "Worker exits by slot and reason.",
     "legacy",
 )
-INTERNAL: Final[Mapping[str, Family]] = MappingProxyType({family.name: family for family in (ESCAPED_EXCEPTIONS, SLOT_EXITS)})
+INTERNAL: Final[Mapping[str, Family]] = MappingProxyType(
+    {family.name: family for family in (ESCAPED_EXCEPTIONS, SLOT_EXITS)}
+)
 
 
 def fits_catalogue(name: str, kind: str, labels: Iterable[str]) -> bool:

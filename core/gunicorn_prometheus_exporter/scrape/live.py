@@ -2,41 +2,116 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from prometheus_client.core import Metric
-from prometheus_client.samples import Sample
 
 from gunicorn_prometheus_exporter.catalogue import CATALOGUE
 from gunicorn_prometheus_exporter.scrape.claims import Claims
-from gunicorn_prometheus_exporter.scrape.entries import encodable, legal_label, legal_metric
-from gunicorn_prometheus_exporter.scrape.families import SUFFIXES, Family, Series, Shape, without
+from gunicorn_prometheus_exporter.scrape.entries import Labels, encodable, legal_label, legal_metric
+from gunicorn_prometheus_exporter.scrape.families import Family, Series, Shape, without
 from gunicorn_prometheus_exporter.scrape.internal import fits_catalogue
 
-_KINDS = frozenset({"counter", "gauge", "histogram", "info", "stateset", "summary", "unknown"})
-_LAST = {"_count": 1, "_sum": 2}
-
-
-class FamilyConflict(Exception):
-    """A family was left out, because another one has its name or one of its samples' names."""
+_SUFFIXES = {
+    "counter": ("_total",),
+    "gauge": ("",),
+    "histogram": ("_bucket", "_count", "_sum"),
+    "info": ("_info",),
+    "stateset": ("",),
+    "summary": ("", "_count", "_sum"),
+    "unknown": ("",),
+}
+_UNITLESS = frozenset({"info", "stateset"})
+_JOINABLE = frozenset({"counter", "gauge"})
 
 
 def family_of(metric: Metric) -> Family:
-    """``metric`` with legal names and encodable text.
+    """``metric`` with legal names and encodable text, sorted as merged families are.
 
-    Time stamps, exemplars and ``_created`` samples are left out. Raises ValueError for a type or a sample name that
-    the family cannot have.
+    Time stamps, exemplars and ``_created`` samples are left out. Raises ValueError if the type or a sample is not one
+    that can be exposed.
     """
-    if metric.type not in _KINDS:
+    if metric.type not in _SUFFIXES:
         raise ValueError(f"family {metric.name!r} has the type {metric.type!r}")
     name = legal_metric(metric.name)
-    samples: dict[Series, float] = {}
+    part = {"histogram": "le", "summary": "quantile", "stateset": name}.get(metric.type, "")
+    values: dict[Series, float] = {}
     for sample in metric.samples:
-        if sample.name != metric.name + "_created":
-            samples.setdefault(_series(metric, sample), float(sample.value))
+        suffix = sample.name.removeprefix(metric.name)
+        if suffix in _SUFFIXES[metric.type]:
+            labels = {legal_label(label): encodable(value) for label, value in sample.labels.items()}
+            values.setdefault(Series(name + suffix, tuple(sorted(labels.items()))), float(sample.value))
+        elif suffix != "_created":
+            raise ValueError(f"sample {sample.name!r} in {metric.type} {metric.name!r}")
+    ordered = sorted(
+        values, key=lambda series: (without(series.labels, part), series.sample, _bound(series.labels, part))
+    )
+    shape = _shape(metric, name, tuple(ordered))
+    if metric.type == "histogram":
+        _check_histograms(shape)
+    return Family(shape, [values[series] for series in ordered])
+
+
+def join(
+    families: Iterable[Family], live: Sequence[Family], claims: Claims, refused: frozenset[str]
+) -> tuple[list[Family], list[str]]:
+    """All families, and what of ``live`` was left out because of a conflict, as ``family (type)``.
+
+    Live samples join a counter or gauge of the same name: equal counters are added up, of equal gauges the first stays.
+    Families named in ``refused`` are never taken from ``live``.
+    """
+    joined = {family.shape.name: family for family in families}
+    free = claims.copy()
+    conflicts = []
+    for family in live:
+        name, kind = family.shape.name, family.shape.kind
+        before = joined.get(name)
+        if name in refused or not _fits(family.shape) or not free.take(name, kind):
+            conflicts.append(f"{name} ({kind})")
+        elif before is None:
+            joined[name] = family
+        elif kind == before.shape.kind and kind in _JOINABLE:
+            joined[name] = _sum(before, family)
+        else:
+            conflicts.append(f"{name} ({kind})")
+    return list(joined.values()), conflicts
+
+
+def _shape(metric: Metric, name: str, series: tuple[Series, ...]) -> Shape:
     known = CATALOGUE.get(name)
-    text, unit = (known.help, known.unit) if known else (encodable(metric.documentation), metric.unit)
-    ordered = sorted(samples, key=_in_histogram if metric.type == "histogram" else _in_others)
-    shape = Shape(name, metric.type, text, unit, tuple(ordered))
-    return Family(shape, [samples[series] for series in ordered])
+    if known is not None:
+        return Shape(name, metric.type, known.help, known.unit, series)
+    has_unit = metric.type not in _UNITLESS and name.endswith(f"_{metric.unit}")
+    return Shape(name, metric.type, encodable(metric.documentation), metric.unit if has_unit else "", series)
+
+
+def _bound(labels: Labels, part: str) -> tuple[float, str]:
+    """What tells the samples of a group apart: a number where it is one."""
+    value = dict(labels).get(part, "")
+    return (float(value), "") if value and part in {"le", "quantile"} else (0.0, value)
+
+
+def _check_histograms(shape: Shape) -> None:
+    for group in shape.groups:
+        ends = shape.series[group][-3:]
+        complete = [series.sample for series in ends] == [shape.name + suffix for suffix in _SUFFIXES["histogram"]]
+        if not complete or ("le", "+Inf") not in ends[0].labels:
+            raise ValueError(f"an incomplete histogram in {shape.name!r}")
+
+
+def _fits(shape: Shape) -> bool:
+    return all(
+        fits_catalogue(shape.name, shape.kind, [name for name, _ in without(series.labels, "le")])
+        for series in shape.series
+    )
+
+
+def _sum(first: Family, second: Family) -> Family:
+    values = dict(zip(first.shape.series, first.values, strict=True))
+    for series, value in zip(second.shape.series, second.values, strict=True):
+        if series not in values:
+            values[series] = value
+        elif first.shape.kind == "counter":
+            values[series] += value
+    old = first.shape
+    return Family(Shape(old.name, old.kind, old.help, old.unit, tuple(values)), list(values.values()))

@@ -34,7 +34,7 @@ class Merger:
         self._plan: Plan | None = None
 
     def merge(self, recorded: Sequence[Reading], derived: Sequence[Reading]) -> Merged:
-        """The families in the order of the exposition."""
+        """What the segments say, and what was derived from it, as families in no particular order."""
         plan = self._plan_for(recorded, derived)
         readings = [*recorded, *derived]
         slots = plan.start.copy()

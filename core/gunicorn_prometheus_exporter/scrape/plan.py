@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -17,8 +17,6 @@ from gunicorn_prometheus_exporter.scrape.modes import NEVER, UNSET, Combine, Slo
 from gunicorn_prometheus_exporter.scrape.outputs import Histograms, Information, MostRecent, Output, Plain, States
 from gunicorn_prometheus_exporter.scrape.reader import Layout, Reading, holds_newest
 from gunicorn_prometheus_exporter.storage.names import SegmentName
-
-_ORDER = {name: index for index, name in enumerate(CATALOGUE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def make_plan(
         for layout, name, is_derived in [bundle]
     }
     slots = Slots([], [])
-    outputs = [draft.output(slots) for draft in families.in_order()]
+    outputs = [draft.output(slots) for draft in families.drafts()]
     slots.values.append(0.0)
     slots.newest.append(math.inf)
     steps = [
@@ -145,10 +143,8 @@ class _Families:
             place = placed[key] = _Place(key, key.labels) if draft is None else draft.place(key, name.owner)
         return place
 
-    def in_order(self) -> Iterator[_Draft]:
-        """The families: those of the catalogue in its order, then the others by name."""
-        names = sorted(self._drafts, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
-        return map(self._drafts.__getitem__, names)
+    def drafts(self) -> Iterable[_Draft]:
+        return self._drafts.values()
 
     def _draft(self, name: SegmentName, key: Key, derived: bool) -> _Draft | None:
         if key.family in self._hidden:

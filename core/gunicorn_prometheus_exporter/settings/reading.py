@@ -21,7 +21,7 @@ def load_yaml_config(path: str | os.PathLike[str]) -> None:
     Meant for ``gunicorn.conf.py``; a reload of Gunicorn's configuration reads the file again. Raises SettingsError,
     which lists every problem, if the file cannot be read or holds something that is no setting.
     """
-    global _loaded, _loaded_from  # noqa: PLW0603 - one process has one configuration
+    global _loaded, _loaded_from
     values, problems = _parse_file(os.fspath(path))
     if problems:
         raise SettingsError(problems)

@@ -8,7 +8,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .journal import Journal
 from .locks import is_held, try_lock
@@ -74,10 +74,8 @@ class FileStore:
         return [name for name in map(parse_segment_name, os.listdir(self.directory)) if name is not None]
 
     def _unlink(self, filename: str) -> None:
-        try:
+        with suppress(FileNotFoundError):
             os.unlink(os.path.join(self.directory, filename))
-        except FileNotFoundError:
-            pass
 
 
 def open_named(path: str, on_failure: OnFailure, *, cleanup: bool, uid: int, gid: int) -> FileStore:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from .. import process
 from ..gunicorn_versions import parse_error_reason
 from ..master.master import Master
+from ..master.seat import Seat
 from ..recorder.recorder import Recorder
 from ..storage.journal import Journal, Phase
-from ..storage.slots import Slot
 from .instrument import InstrumentedApp, reached_application, recording_post_request
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ else:
 class PrometheusMixin(_Base):
     """Goes in front of one of Gunicorn's worker classes. Overrides no ``handle_request``, and nothing per request."""
 
-    _prometheus_slot: Slot | None = None
+    _prometheus_seat: Seat | None = None
     _prometheus_recorder: Recorder | None = None
     _prometheus_journal: Journal | None = None
     _pid: Any = None
+    wsgi: Any
 
     @classmethod
     def setup(cls) -> None:
@@ -46,10 +47,8 @@ class PrometheusMixin(_Base):
     def __init__(self, age: int, ppid: int, sockets: Any, app: Any, timeout: float, cfg: Any, log: Any) -> None:
         super().__init__(age, ppid, sockets, app, timeout, cfg, log)
         try:
-            self._prometheus_master: Master | None = Master.of_this_process(cfg, log)
-            self._prometheus_slot = self._prometheus_master.take_worker_slot()
+            self._prometheus_seat = Master.of_this_process(cfg, log).seat_worker()
         except Exception as error:
-            self._prometheus_master = None
             process.current().failures.report("storage", error)
 
     @property
@@ -60,21 +59,19 @@ class PrometheusMixin(_Base):
     @pid.setter
     def pid(self, value: Any) -> None:
         self._pid = value
-        if self._prometheus_slot is not None and isinstance(value, int) and value != os.getpid():
-            # In the master: the child holds the slot's lock now, and must be the only one that does.
-            assert self._prometheus_master is not None
-            self._prometheus_master.hand_over(self._prometheus_slot)
+        if self._prometheus_seat is not None and isinstance(value, int) and value != os.getpid():
+            self._prometheus_seat.leave_to_worker()
 
     @property
     def prometheus_owner(self) -> str | None:
         """The slot of this worker, None if it could not get one."""
-        return None if self._prometheus_slot is None else self._prometheus_slot.owner
+        return None if self._prometheus_seat is None else self._prometheus_seat.owner
 
     def init_process(self) -> None:
         """The first thing in the new process, while it still has the master's privileges."""
-        if self._prometheus_slot is not None:
+        if self._prometheus_seat is not None:
             try:
-                self._prometheus_start(self._prometheus_slot)
+                self._prometheus_start(self._prometheus_seat)
             except Exception as error:
                 self._prometheus_recorder = None
                 process.current().failures.report("storage", error)
@@ -117,15 +114,13 @@ class PrometheusMixin(_Base):
         if self._prometheus_journal is not None:
             self._prometheus_journal.enter(phase)
 
-    def _prometheus_start(self, slot: Slot) -> None:
-        assert self._prometheus_master is not None
-        slot.newborn = False
+    def _prometheus_start(self, seat: Seat) -> None:
         here = process.current()
-        storage = self._prometheus_master.open_worker_storage(slot, self._prometheus_concurrency())
-        recorder = Recorder(storage.segments, storage.journal, self._prometheus_master.settings)
+        storage = seat.take(self._prometheus_concurrency())
+        recorder = Recorder(storage.segments, storage.journal, seat.settings)
         recorder.recover_all()
         storage.journal.enter(Phase.BOOTING)
-        here.bind(self._prometheus_master.store, storage.segments)
+        here.bind(seat.store, storage.segments)
         here.failures.send_to(recorder.failed)
         self.cfg.set("post_request", recording_post_request(recorder, here.failures, self.cfg.post_request))
         self._prometheus_recorder, self._prometheus_journal = recorder, storage.journal

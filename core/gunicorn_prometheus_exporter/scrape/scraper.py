@@ -1,0 +1,129 @@
+"""One scrape from end to end: read, derive, merge, join, render."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from prometheus_client.core import Metric
+from prometheus_client.samples import Sample
+
+from gunicorn_prometheus_exporter.catalogue import CATALOGUE
+from gunicorn_prometheus_exporter.scrape.derive import DERIVED, Deriver
+from gunicorn_prometheus_exporter.scrape.families import Family, in_order, restrict
+from gunicorn_prometheus_exporter.scrape.internal import INTERNAL
+from gunicorn_prometheus_exporter.scrape.live import family_of, join
+from gunicorn_prometheus_exporter.scrape.merge import Merger
+from gunicorn_prometheus_exporter.scrape.openmetrics import conforming
+from gunicorn_prometheus_exporter.scrape.own import OWN, counted, own_families
+from gunicorn_prometheus_exporter.scrape.reader import Reader
+from gunicorn_prometheus_exporter.scrape.render import render_openmetrics, render_text
+from gunicorn_prometheus_exporter.scrape.source import SegmentSource
+
+COMPONENT = "scrape"
+_LEGACY = frozenset(family.name for family in CATALOGUE.values() if family.section == "legacy")
+
+
+class FamilyConflict(Exception):
+    """A family was left out because another one has its name, or the name of one of its samples, or it has the wrong type."""
+
+
+def _ignore(component: str, error: BaseException) -> None:
+    pass
+
+
+class Scraper:
+    """Answers scrapes from ``source``. Thread-safe; scrapes run one after the other.
+
+    ``legacy`` adds the families of the catalogue's legacy section. Each of ``extra`` gives families from this process's
+    memory. ``on_failure`` is told what went wrong without stopping the scrape, each conflict of families once.
+    """
+
+    def __init__(
+        self,
+        source: SegmentSource,
+        *,
+        legacy: bool = True,
+        extra: Sequence[Callable[[], Iterable[Metric]]] = (),
+        on_failure: Callable[[str, BaseException], None] = _ignore,
+    ) -> None:
+        hidden = frozenset(INTERNAL) if legacy else _LEGACY.union(INTERNAL)
+        self._source = source
+        self._extra = tuple(extra)
+        self._on_failure = on_failure
+        self._reader = Reader()
+        self._deriver = Deriver() if legacy else None
+        self._merger = Merger(hidden=hidden, made_here=DERIVED | OWN)
+        self._refused = hidden | DERIVED | OWN
+        self._reported: frozenset[str] = frozenset()
+        self._duration = 0.0
+        self._lock = threading.Lock()
+
+    def render(self, *, openmetrics: bool = False, names: Collection[str] = ()) -> bytes:
+        """The exposition, in UTF-8: OpenMetrics 1.0, or else Prometheus text 0.0.4.
+
+        ``names`` restricts it to families, or single samples, of these names. Raises nothing because of what storage
+        contains.
+        """
+        live = self._live()
+        with self._lock:
+            started = time.perf_counter()
+            families = self._families(live)
+            if openmetrics:
+                families = [conforming(family) for family in families]
+            if names:
+                families = restrict(families, frozenset(names), whole_histograms=openmetrics)
+            families = counted(families)
+            exposition = render_openmetrics(families) if openmetrics else render_text(families)
+            self._duration = time.perf_counter() - started
+        return exposition
+
+    def collect(self) -> Iterable[Metric]:
+        """The same families for a prometheus_client registry."""
+        live = self._live()
+        with self._lock:
+            started = time.perf_counter()
+            metrics = [_metric(family) for family in counted(self._families(live))]
+            self._duration = time.perf_counter() - started
+        return metrics
+
+    def _families(self, live: Sequence[Family]) -> list[Family]:
+        try:
+            segments = self._source.scan()
+        except OSError as error:
+            segments = ()
+            self._on_failure(COMPONENT, error)
+        found = self._reader.read(segments)
+        derived = self._deriver.derive(found.readings) if self._deriver is not None else []
+        merged = self._merger.merge(found.readings, derived)
+        families, conflicts = join(merged.families, live, merged.claims, self._refused)
+        self._report(merged.conflicts.union(conflicts))
+        own = own_families(duration=self._duration, unreadable=found.unreadable, size=found.size)
+        return in_order([*families, *own])
+
+    def _live(self) -> list[Family]:
+        """What this process has in memory. Whatever fails there must not cost the scrape."""
+        families = []
+        for source in self._extra:
+            try:
+                for metric in source():
+                    families.append(family_of(metric))
+            except Exception as error:
+                self._on_failure(COMPONENT, error)
+        return families
+
+    def _report(self, conflicts: frozenset[str]) -> None:
+        for conflict in sorted(conflicts - self._reported):
+            self._on_failure(COMPONENT, FamilyConflict(conflict))
+        self._reported = conflicts
+
+
+def _metric(family: Family) -> Metric:
+    shape = family.shape
+    metric = Metric(shape.name, shape.help, shape.kind, shape.unit)
+    metric.samples = [
+        Sample(series.sample, dict(series.labels), value)
+        for series, value in zip(shape.series, family.values, strict=True)
+    ]
+    return metric
