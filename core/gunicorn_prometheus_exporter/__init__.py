@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .settings import load_yaml_config
 
 if TYPE_CHECKING:
+    from .registry import registry
     from .workers.geventlet import PrometheusEventletWorker
     from .workers.ggevent import PrometheusGeventWorker
     from .workers.gthread import PrometheusThreadWorker
@@ -22,10 +23,15 @@ __all__ = [
     "PrometheusThreadWorker",
     "PrometheusWorker",
     "load_yaml_config",
+    "registry",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "registry":
+        from .registry import registry
+
+        return registry
     from .workers.loading import MODULES, load_worker_class
 
     if name in MODULES:

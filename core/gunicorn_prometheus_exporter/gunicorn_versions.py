@@ -96,9 +96,6 @@ _REFUSALS: Final = {
     "InvalidUWSGIHeader": "invalid_uwsgi_packet",
     "UnsupportedModifier": "invalid_uwsgi_packet",
     "ForbiddenUWSGIRequest": "forbidden_uwsgi_request",
-    "InvalidChunkSize": "invalid_chunk",
-    "InvalidChunkExtension": "invalid_chunk",
-    "ChunkMissingTerminator": "invalid_chunk",
     "SSLError": "tls",
 }
 

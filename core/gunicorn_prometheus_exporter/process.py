@@ -23,6 +23,11 @@ class Process:
         self._store: Store | None = None
         self._installed = False
 
+    @property
+    def directory(self) -> str | None:
+        """Where the segments of this process and its siblings are, None if they are in no directory."""
+        return getattr(self._store, "directory", None)
+
     def install(self) -> None:
         """Take over the application's metrics. Safe to call again."""
         self.values.install()

@@ -57,7 +57,7 @@ class Cap:
         """Count the label sets that ``segment`` already has of ``family``."""
         sample = "sum" if family.kind == "histogram" else "total"
         prefix = f'["{family.name}", "{family.name}_{sample}", '
-        self._counts[family.name] = sum(key.startswith(prefix) for key in segment.keys())
+        self._counts[family.name] = sum(key.startswith(prefix) for key in segment)
 
     def admits(self, family: Family) -> bool:
         return self._counts.get(family.name, 0) < self._limit

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..catalogue import CATALOGUE, ESCAPED_EXCEPTIONS
+from ..gunicorn_versions import PARSE_ERROR_REASONS
 from ..note import NotedException
 from ..storage.segment import Segment
-from .series import BoundedNames, CappedCounter
+from .series import BoundedNames, CappedCounter, counter_key
 
 _EXCEPTIONS: Final = CATALOGUE["gunicorn_http_exceptions"]
 _ABORTED: Final = CATALOGUE["gunicorn_http_aborted_responses"]
@@ -25,6 +26,8 @@ class Troubles:
         self._exceptions = CappedCounter(counters, _EXCEPTIONS, cap, ["endpoint", "error_type"])
         self._escaped = CappedCounter(counters, ESCAPED_EXCEPTIONS, cap, ["endpoint", "error_type"])
         self._parse_errors = CappedCounter(counters, _PARSE_ERRORS, cap, [])
+        for reason in PARSE_ERROR_REASONS:
+            counters.index(counter_key(_PARSE_ERRORS, {"reason": reason}))
         self._dropped = CappedCounter(counters, _DROPPED, cap, [])
         self._errors = CappedCounter(counters, _ERRORS, cap, [])
         self._error_types = BoundedNames(error_types)

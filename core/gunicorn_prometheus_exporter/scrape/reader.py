@@ -148,7 +148,7 @@ class Reader:
         return layout
 
     def _parsed(self, kind: str, raw: list[bytes]) -> tuple[Key, ...]:
-        """Each different key is parsed once, for all segments of a type; none is kept of a segment that is not sound."""
+        """Each different key is parsed once for all segments of a type. None is kept of a segment that is not sound."""
         known = self._keys.setdefault(kind, {})
         unknown = {key: parse_key(kind, key) for key in raw if key not in known}
         known.update(unknown)
@@ -158,7 +158,7 @@ class Reader:
         """Start anew once more keys were left behind by vanished segments than are in use: a bound on memory."""
         for name, old in before.items():
             known = self._known.get(name)
-            if old.layout is not None and _replaced(old.layout, known and known.layout):
+            if old.layout is not None and _replaced(old.layout, None if known is None else known.layout):
                 self._abandoned += len(old.layout.keys)
         in_use = sum(len(known.layout.keys) for known in self._known.values() if known.layout is not None)
         if self._abandoned > max(_FEWEST_TO_FORGET, in_use):

@@ -26,7 +26,7 @@ _LEGACY = frozenset(family.name for family in CATALOGUE.values() if family.secti
 
 
 class FamilyConflict(Exception):
-    """A family was left out because another one has its name, or the name of one of its samples, or it has the wrong type."""
+    """A family was left out: its name, or one of its samples', belongs to another, or its type or labels are wrong."""
 
 
 def _ignore(component: str, error: BaseException) -> None:
@@ -107,8 +107,7 @@ class Scraper:
         families = []
         for source in self._extra:
             try:
-                for metric in source():
-                    families.append(family_of(metric))
+                families.extend(map(family_of, source()))
             except Exception as error:
                 self._on_failure(COMPONENT, error)
         return families

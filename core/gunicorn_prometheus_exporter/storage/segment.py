@@ -72,7 +72,7 @@ class Segment:
     def __len__(self) -> int:
         return len(self._positions)
 
-    def keys(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._positions))
 
     def read_value(self, key: str) -> tuple[float, float]:

@@ -50,15 +50,20 @@ def test_a_connection_is_kept(serve: Callable[..., Any], read_response: Reader) 
             assert body == b"GET /%d" % number
 
 
-def test_pipelined_requests_are_answered_in_order(serve: Callable[..., Any], read_response: Reader) -> None:
-    """Also when they come in one piece, and when they end with the client's side of the connection."""
+@pytest.mark.parametrize("half_close", [False, True])
+def test_pipelined_requests_are_answered_in_order(
+    serve: Callable[..., Any], read_response: Reader, half_close: bool
+) -> None:
+    """All of them, when they come in one piece, and when the client closes its side after the last."""
     requests = b"".join(b"%s /%d HTTP/1.1\r\n\r\n" % (b"HEAD" if n % 2 else b"GET", n) for n in range(50))
     with serve(echo).connect(requests) as client:
-        client.shutdown(socket.SHUT_WR)
+        if half_close:
+            client.shutdown(socket.SHUT_WR)
         for number in range(50):
             _, body = read_response(client, "HEAD" if number % 2 else "GET")
             assert body == (b"" if number % 2 else b"GET /%d" % number)
-        assert client.recv(1) == b""
+        if half_close:
+            assert client.recv(1) == b""
 
 
 def test_a_head_in_small_pieces(serve: Callable[..., Any], read_response: Reader) -> None:
@@ -85,10 +90,13 @@ def test_a_connection_is_closed_when_the_client_wants(
 def test_a_request_with_a_body_is_answered_and_closed(
     serve: Callable[..., Any], read_response: Reader, header: bytes
 ) -> None:
-    """The body is no request, and the unread rest of it does not reset the connection under the answer."""
+    """The body is no request, and a client that sends all of it before it reads still gets the answer."""
     with serve(echo).connect(
         b"POST /x HTTP/1.1\r\n" + header + b"\r\n\r\n" + b"GET /y HTTP/1.1\r\n\r\n" * 15000
     ) as client:
+        for _ in range(3):
+            time.sleep(0.05)
+            client.sendall(b"more")
         response, body = read_response(client)
         assert (response.headers["Connection"], body) == ("close", b"POST /x")
         assert client.recv(1) == b""

@@ -1,0 +1,31 @@
+"""A prometheus_client registry with everything that the metrics endpoint shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from . import process
+from .scrape.directory import DirectorySource
+from .scrape.scraper import Scraper
+from .settings import read_settings
+
+
+class _Segments(Collector):
+    """Reads the segments of this process's master, or of the directory that the settings name."""
+
+    def collect(self) -> Iterable[Metric]:
+        settings = read_settings(os.environ)
+        directory = process.current().directory or settings.multiproc_dir
+        if directory is None:
+            return ()
+        return Scraper(DirectorySource(directory), legacy=settings.legacy_metrics).collect()
+
+
+registry = CollectorRegistry()
+"""For ``prometheus_client.generate_latest(registry)`` in an application that serves its metrics itself."""
+registry.register(_Segments())

@@ -1,0 +1,89 @@
+"""Writes docs/metrics.md, the reference of all metrics, from the catalogue in the code.
+
+Usage: ``python scripts/metrics_reference.py`` writes the page; with ``--check`` it only says whether it is current.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from gunicorn_prometheus_exporter.catalogue import CATALOGUE, Family
+
+PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
+
+_INTRODUCTION: Final = """\
+# Metrics
+
+<!-- Written by `make reference` from core/gunicorn_prometheus_exporter/catalogue.py. Do not edit. -->
+
+Counters end in `_total` on the wire. Units are base units. Labels:
+
+- `method` is one of the known HTTP methods (setting `methods`), else `_OTHER`.
+- `endpoint` is the route template, such as `/users/<int:id>`; `__unmatched__` if the router found nothing,
+  `__unrouted__` if no bridge told, `__other__` over the cap (`gunicorn_exporter_dropped_series_total` counts those).
+- `status` is the three-digit code of the response. A request that failed before its response counts as `500`; one
+  whose client went away before there was a response as `499`; `000` means that the application gave no valid status.
+- `error_type` is the class name of the exception, or `__other__` over the cap.
+- `worker_id` is the worker's slot: the lowest number that no other living worker has. A slot's next worker continues
+  its counters, so they never go backwards and there are never more of them than workers lived at the same time.
+
+A request's body is counted as far as the server took it off the connection for the application: a body that nobody
+read counts as 0 bytes. A request that was in progress when its worker was killed is counted once the worker is gone,
+with the status that it had reached; its sizes are lost.
+"""
+
+_SECTIONS: Final = {
+    "traffic": ("Traffic", "Summed over workers."),
+    "saturation": ("Saturation", "A family that a worker class has no such thing for is absent, not zero."),
+    "lifecycle": ("Lifecycle and master", ""),
+    "exporter": ("The exporter itself", ""),
+    "legacy": (
+        "By worker, derived",
+        "Computed at the scrape from what the families above recorded. `legacy_metrics: false` turns them off.",
+    ),
+}
+
+
+def reference() -> str:
+    """The page as text."""
+    return "\n".join([_INTRODUCTION, *_sections()])
+
+
+def _sections() -> Iterator[str]:
+    for section, (title, note) in _SECTIONS.items():
+        yield f"## {title}\n"
+        if note:
+            yield f"{note}\n"
+        yield "| name | type | labels | meaning |"
+        yield "| --- | --- | --- | --- |"
+        yield from (_row(family) for family in CATALOGUE.values() if family.section == section)
+        yield ""
+
+
+def _row(family: Family) -> str:
+    name = f"{family.name}_total" if family.kind == "counter" else family.name
+    labels = ", ".join(f"`{label}`" for label in family.labels) or "–"
+    meaning = family.help
+    if family.buckets:
+        meaning += " Buckets: " + " ".join(f"{bound:g}" if bound < 1e6 else f"{bound:.0f}" for bound in family.buckets)
+    return f"| `{name}` | {family.kind} | {labels} | {meaning} |"
+
+
+def main() -> int:
+    """Write the page, or check it. Returns the exit status."""
+    if "--check" in sys.argv[1:]:
+        current = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+        if current != reference():
+            sys.stderr.write(f"{PAGE} is stale: run make reference\n")
+            return 1
+        return 0
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(reference(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
