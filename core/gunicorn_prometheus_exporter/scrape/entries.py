@@ -41,6 +41,7 @@ class Key:
 
     ``labels`` are sorted. ``group`` are those that a histogram's buckets, an enum's states or an info metric's
     successive values have in common; all of them for other types. ``bound`` is a bucket's upper bound.
+    ``distance`` is how many bytes after the start of its entry the value comes, in a segment.
     """
 
     family: str
@@ -49,6 +50,7 @@ class Key:
     group: Labels
     help: str
     bound: float | None = None
+    distance: int = 0
 
 
 def used_length(data: bytes) -> int:
@@ -67,22 +69,23 @@ def used_length(data: bytes) -> int:
 
 def raw_keys(data: bytes, start: int, used: int) -> list[bytes]:
     """The keys of the entries between two offsets. Raises UnreadableSegment."""
+    lengths = memoryview(data)[: used].cast("i")
     keys = []
     position = start
     while position < used:
-        (length,) = _integer(data, position)
-        begin = position + 4
-        position = begin + length + 24 - (length + 4) % 8
-        if length <= 0 or position > used:
+        length = lengths[position >> 2]
+        if length <= 0:
             raise UnreadableSegment(f"a key of {length} bytes")
-        keys.append(data[begin : begin + length])
+        keys.append(data[position + 4 : position + 4 + length])
+        position += ((length + 12) & -8) + 16
+    if position != used:
+        raise UnreadableSegment("the last entry is not whole")
     return keys
 
 
 def distance_to_value(raw_key: bytes) -> int:
-    """Bytes from the start of an entry to its value."""
-    length = len(raw_key)
-    return 12 + length - (length + 4) % 8
+    """Bytes from the start of an entry to its value: the length, the key, and 1 to 8 bytes of padding."""
+    return (len(raw_key) + 12) & -8
 
 
 def parse_key(kind: str, raw_key: bytes) -> Key:
@@ -93,7 +96,7 @@ def parse_key(kind: str, raw_key: bytes) -> Key:
         raise UnreadableSegment("a key is not JSON") from error
     match parsed:
         case [str(metric), str(sample), dict(labels), str(text)]:
-            return _key(kind, metric, sample, labels, text, labels)
+            return _key(kind, metric, sample, labels, text, labels, distance_to_value(raw_key))
         case [str(metric), str(sample), dict(labels), str(text), list(base)] if kind == "info":
             return _key(kind, metric, sample, labels, text, base)
     raise UnreadableSegment("a key has another shape")
