@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from types import FrameType
 from typing import Any, Final, Protocol
 
@@ -69,6 +70,27 @@ def unsized_body_meter(body: Any) -> BodyMeter:
 def file_wrapper_frame(frame: FrameType) -> bool:
     """Whether ``frame`` is Gunicorn's file wrapper reading the application's file."""
     return isinstance(frame.f_locals.get("self"), FileWrapper)
+
+
+def peer_is_trusted(request: Any) -> bool:
+    """Whether Gunicorn believes what the peer of its ``request`` says of a request's way (``forwarded_allow_ips``)."""
+    peer, cfg = request.peer_addr, request.cfg
+    if not isinstance(peer, tuple) or "*" in cfg.forwarded_allow_ips or peer[0] in cfg.forwarded_allow_ips:
+        return True
+    # Before 25 the setting lists addresses only.
+    networks = getattr(cfg, "forwarded_allow_networks", tuple)()
+    try:
+        address = ipaddress.ip_address(peer[0])
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
+
+
+def listener_addresses(arbiter: Any) -> list[tuple[str, int]]:
+    """The TCP addresses that the workers of ``arbiter`` listen on by themselves (``reuse_port``, from 25 on)."""
+    if arbiter.LISTENERS or not arbiter.cfg.reuse_port:
+        return []
+    return [address[:2] for address in arbiter.cfg.address if isinstance(address, tuple)]
 
 
 def _named(*names: str) -> tuple[type[Exception], ...]:

@@ -125,7 +125,10 @@ class Reader:
             try:
                 self._kinds[block.language](Block(block.language, self._with_free_ports(block.text), block.line))
             except Exception as failure:
-                raise AssertionError(f"line {block.line}: {failure}") from failure
+                raise AssertionError(f"line {block.line}: {failure}{self._logs()}") from failure
+
+    def _logs(self) -> str:
+        return "".join(f"\n\n{program} wrote:\n{server.log.read_text()}" for program, server in self._servers.items())
 
     def _with_free_ports(self, text: str) -> str:
         return re.sub(r"\b(?:" + "|".join(map(str, self._ports)) + r")\b", lambda m: str(self._ports[int(m[0])]), text)

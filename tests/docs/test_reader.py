@@ -72,6 +72,11 @@ def test_blocks_share_files_and_exported_variables(reader: Reader) -> None:
     )
 
 
+def test_a_failure_shows_what_the_servers_wrote(reader: Reader) -> None:
+    with pytest.raises(AssertionError, match=r"exited 1(?s:.*)gunicorn wrote:(?s:.*)Listening at"):
+        reader.follow(fenced("console", "$ gunicorn app:app\n$ false"))
+
+
 def test_a_server_answers_until_the_page_starts_it_anew(reader: Reader) -> None:
     reader.follow(
         fenced("console", "$ gunicorn app:app\n...Listening at: http://127.0.0.1:8000...")

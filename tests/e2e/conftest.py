@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +16,18 @@ GUNICORN_MAJOR = int(version("gunicorn").split(".")[0])
 AVAILABLE = [name for name in WORKER_CLASSES if name != "eventlet" or GUNICORN_MAJOR < 26]
 
 
+STARTED = pytest.StashKey[list[Gunicorn]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the log of every gunicorn that a failed test started."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"log of gunicorn {server.pid}", server.log()) for server in item.stash.get(STARTED, [])]
+    return report
+
+
 @pytest.fixture(params=AVAILABLE)
 def worker_class(request: pytest.FixtureRequest) -> str:
     """Each worker class of the Gunicorn at hand."""
@@ -25,7 +37,7 @@ def worker_class(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def gunicorn(request: pytest.FixtureRequest, promtool: Path) -> Iterator[Callable[..., Gunicorn]]:
     """Starts a gunicorn: see `tests.e2e.harness.Gunicorn`. At the end it is stopped and what was scraped is checked."""
-    running: list[Gunicorn] = []
+    running = request.node.stash.setdefault(STARTED, [])
 
     def start(*args: object, **options: object) -> Gunicorn:
         server = Gunicorn(*args, **options)  # type: ignore[arg-type]
@@ -35,7 +47,6 @@ def gunicorn(request: pytest.FixtureRequest, promtool: Path) -> Iterator[Callabl
     yield start
     for server in running:
         server.stop()
-    request.node.add_report_section("call", "gunicorn log", "\n".join(server.log() for server in running))
     expositions = [exposition for server in running for exposition in server.expositions]
     for server in running:
         server.remove()

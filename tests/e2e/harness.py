@@ -19,11 +19,11 @@ when the test failed, and checks every exposition the test saw (``tests/e2e/expo
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +32,7 @@ import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 from typing import TypeVar
 
 import psutil
@@ -155,7 +156,7 @@ class Gunicorn:
                 self.wait_booted(serves=serves)
         except BaseException as error:
             log_text = self.log()
-            self.stop()
+            self.remove()
             raise AssertionError(f"gunicorn did not start: {error}\n{log_text}") from error
 
     # --- requests
@@ -207,7 +208,7 @@ class Gunicorn:
         """Send ``signum`` to the master, or to the process ``pid`` of this server."""
         os.kill(self.pid if pid is None else pid, signum)
 
-    def kill_worker(self, pid: int | None = None, signum: int = signal.SIGKILL) -> int:
+    def kill_worker(self, pid: int | None = None, signum: int = SIGKILL) -> int:
         """Send ``signum`` to a worker, the first one by default; returns its pid once it is gone."""
         victim = self.worker_pids()[0] if pid is None else pid
         os.kill(victim, signum)
@@ -247,18 +248,14 @@ class Gunicorn:
     def wait_logged(self, text: str, timeout: float = 10.0) -> None:
         wait_until(lambda: text in self.log(), timeout, f"{text!r} in the log")
 
-    def stop(self, signum: int = signal.SIGTERM) -> int:
+    def stop(self, signum: int = SIGTERM) -> int:
         """End gunicorn with everything it started; returns the master's exit status. Safe to call again."""
         if self.process.poll() is None:
             os.kill(self.pid, signum)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                pass
-        try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, SIGKILL)
         return self.process.wait(STOP_SECONDS)
 
     def remove(self) -> None:

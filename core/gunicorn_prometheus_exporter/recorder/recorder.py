@@ -9,18 +9,18 @@ from time import monotonic
 from typing import Any, Final
 
 from ..catalogue import CATALOGUE, DURATION_BUCKETS, OTHER_METHOD, SIZE_BUCKETS, UNROUTED
-from ..gunicorn_versions import unsized_body_meter
+from ..gunicorn_versions import peer_is_trusted, unsized_body_meter
 from ..settings import Settings
-from ..storage.journal import FREE, NO_RESPONSE_YET, SCRATCH_CELL, Journal, Unfinished, method_word
+from ..storage.journal import BUSY_WORD, FREE, NO_RESPONSE_YET, SCRATCH_CELL, Journal, Unfinished, method_word
 from ..storage.segments import Segments
 from .outcome import Outcome, failed_outcome, response_status
+from .queue_time import QueueTime
 from .request import RecordedRequest, TimedRequest
 from .request_series import REQUESTS, RequestCells, RequestKey, RequestSeries
 from .series import HistogramCells, counter_key, gauge_key
 from .troubles import Troubles
 
 _IN_PROGRESS: Final = CATALOGUE["gunicorn_worker_requests_in_progress"]
-_BUSY: Final = CATALOGUE["gunicorn_worker_busy_seconds"]
 _REQUEST_SECONDS: Final = CATALOGUE["gunicorn_worker_request_seconds"]
 
 
@@ -42,20 +42,26 @@ class Recorder:
             self._counters, self._histograms, cap=settings.max_series, first_byte=settings.time_to_first_byte
         )
         self._troubles = Troubles(self._counters, cap=settings.max_series, error_types=settings.max_error_types)
+        self._queue_time = QueueTime(self._histograms, peer_is_trusted)
         self._request_class = TimedRequest if settings.time_to_first_byte else RecordedRequest
         self._methods = {method: method for method in settings.methods}
         self._method_words = {method: method_word(method) for method in (*settings.methods, OTHER_METHOD)}
         worker = {"worker_id": segments.owner}
-        self._busy_cell = self._counters.index(counter_key(_BUSY, worker))
         self._request_seconds_cell = self._counters.index(counter_key(_REQUEST_SECONDS, worker))
         self._in_progress_cell = self._gauges.index(gauge_key(_IN_PROGRESS, worker))
         self._in_progress = 0
+        self._occupants = 0
+        self._is_held = False
+        self._busy = 0.0
         self._busy_since = 0.0
 
     def begin(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
         """The application is about to be called with ``environ`` and Gunicorn's ``start_response``."""
         journal = self._journal
         method = self._methods.get(environ["REQUEST_METHOD"], OTHER_METHOD)
+        if "HTTP_X_REQUEST_START" in environ or "HTTP_X_QUEUE_START" in environ:
+            with self._lock:
+                self._queue_time.observe(environ, start_response.__self__.req)  # type: ignore[attr-defined]
         try:
             cell = journal.free.pop()
         except IndexError:
@@ -77,8 +83,10 @@ class Recorder:
             words[cell + 2] = method_code
             words[cell + 3] = 0
             words[cell] = NO_RESPONSE_YET
-            if self._in_progress == 0:
+            if self._occupants == 0:
                 self._busy_since = start
+                doubles[BUSY_WORD] = self._busy - start
+            self._occupants += 1
             self._in_progress += 1
             gauges[self._in_progress_cell] = self._in_progress
         return request
@@ -93,6 +101,30 @@ class Recorder:
         self._write(request, now, request.body_length - request.body.length, sent, status)
         if outcome is not None or request.exceptions is not None:
             self._write_troubles(request, outcome)
+
+    def hold(self) -> None:
+        """The worker is busy from now on, whether or not a request is in progress, until `release`."""
+        if self._is_held:
+            return
+        now = monotonic()
+        with self._lock:
+            self._is_held = True
+            if self._occupants == 0:
+                self._busy_since = now
+                self._journal.doubles[BUSY_WORD] = self._busy - now
+            self._occupants += 1
+
+    def release(self) -> None:
+        """Undo `hold`."""
+        if not self._is_held:
+            return
+        now = monotonic()
+        with self._lock:
+            self._is_held = False
+            self._occupants -= 1
+            if self._occupants == 0:
+                self._busy += now - self._busy_since
+                self._journal.doubles[BUSY_WORD] = self._busy
 
     def refuse(self, reason: str) -> None:
         """A request was refused before the application saw it, for ``reason``, one of a fixed list."""
@@ -122,6 +154,7 @@ class Recorder:
             self._counters.cells[index] += 1.0
             self._histograms.cells[buckets[bisect_left(DURATION_BUCKETS, elapsed)]] += 1.0
             self._histograms.cells[total] += elapsed
+            self._counters.cells[self._request_seconds_cell] += elapsed
             if not unfinished.status:
                 self._troubles.aborted(method, endpoint or UNROUTED)
 
@@ -146,10 +179,12 @@ class Recorder:
             histograms[sent_bucket] += 1.0
             histograms[sent_sum] += sent
             counters[self._request_seconds_cell] += duration
-            counters[self._busy_cell] += now - self._busy_since
-            self._busy_since = now
             self._in_progress -= 1
             gauges[self._in_progress_cell] = self._in_progress
+            self._occupants -= 1
+            if self._occupants == 0:
+                self._busy += now - self._busy_since
+                journal.doubles[BUSY_WORD] = self._busy
         if cell != SCRATCH_CELL:
             journal.free.append(cell)
         if first_byte is not None and request.started:

@@ -49,8 +49,9 @@ DERIVED: Final = frozenset(
         _RESTART_COUNT,
         _MASTER_RESTART,
         _MASTER_RESTART_COUNT,
+        *_HISTOGRAMS.values(),
     }
-).union(_HISTOGRAMS.values())
+)
 
 _RESTART_SIGNALS = frozenset({"hup", "usr1", "usr2", "ttin", "ttou", "chld", "int"})
 _FORCED = frozenset({"timeout", "sigkill", "signal", "crash", "boot_error", "app_load_error", "unknown"})
@@ -84,49 +85,62 @@ class _Sums:
 
 @dataclass(frozen=True, slots=True)
 class _Derivation:
-    """What a layout gives in the hands of one owner."""
+    """What a layout gives in the hands of one owner: a layout, empty if that is nothing, and a term for each series."""
 
-    source: Layout
     layout: Layout
     terms: tuple[_Term, ...]
 
+    def reading(self, source: Reading) -> Reading:
+        return Reading(source.name, self.layout, tuple([sum(term(source.values)) for term in self.terms]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the last scrape derived from a segment."""
+
+    source: Reading
+    derivation: _Derivation
+    derived: Reading
+
 
 class Deriver:
-    """Derives readings from readings; what it works out for a segment holds until that has new entries."""
+    """Derives readings from readings; the same ones from the same ones."""
 
     def __init__(self) -> None:
-        self._derivations: dict[SegmentName, _Derivation] = {}
+        self._known: dict[SegmentName, _Known] = {}
         self._sums: WeakKeyDictionary[Layout, _Sums] = WeakKeyDictionary()
 
     def derive(self, readings: Sequence[Reading]) -> list[Reading]:
         """A reading for each segment that something can be derived from."""
-        before, self._derivations = self._derivations, {}
-        derived = []
+        before, self._known = self._known, {}
         for reading in readings:
             known = before.get(reading.name)
-            if known is None or known.source is not reading.layout:
-                known = self._derivation(reading)
-            self._derivations[reading.name] = known
-            if known.terms:
-                values = tuple([sum(term(reading.values)) for term in known.terms])
-                derived.append(Reading(reading.name, known.layout, values))
-        return derived
+            if known is None or known.source is not reading:
+                known = self._derive(reading, known)
+            self._known[reading.name] = known
+        return [known.derived for known in self._known.values() if known.derivation.terms]
 
-    def _derivation(self, reading: Reading) -> _Derivation:
-        source, owner = reading.layout, reading.name.owner
+    def _derive(self, source: Reading, known: _Known | None) -> _Known:
+        if known is not None and known.source.layout is source.layout:
+            return _Known(source, known.derivation, known.derivation.reading(source))
+        derivation = self._derivation(source.layout, source.name)
+        return _Known(source, derivation, derivation.reading(source))
+
+    def _derivation(self, source: Layout, name: SegmentName) -> _Derivation:
+        owner = name.owner
         sums = self._sums.get(source)
         if sums is None:
-            sums = self._sums[source] = _sums(reading.name.kind, source)
+            sums = self._sums[source] = _sums(name.kind, source)
         is_worker = owner.isdecimal()
         chosen = [pair for pair in zip(sums.targets, sums.terms, strict=True) if is_worker or not pair[0].by_worker]
         keys = tuple([target.key(owner) for target, _ in chosen])
-        return _Derivation(source, Layout(keys), tuple([term for _, term in chosen]))
+        return _Derivation(Layout(keys), tuple([term for _, term in chosen]))
 
 
 def _sums(kind: str, source: Layout) -> _Sums:
     indices: defaultdict[_Target, list[int]] = defaultdict(list)
     for index, key in enumerate(source.keys):
-        if key.family in _SOURCES and fits_catalogue(key.family, kind, [label for label, _ in key.group]):
+        if key.family in _SOURCES and fits_catalogue(key.family, kind, key.group):
             for target in _targets(key):
                 indices[target].append(index)
     return _Sums(tuple(indices), tuple(map(_term, indices.values())))

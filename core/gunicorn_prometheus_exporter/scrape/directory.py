@@ -7,7 +7,6 @@ No descriptor stays open between scrapes.
 from __future__ import annotations
 
 import os
-import stat
 import struct
 import time
 from collections.abc import Hashable
@@ -27,47 +26,55 @@ class DirectorySource:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._generation: Hashable = None
+        self._files: frozenset[str] = frozenset()
         self._segments: dict[str, DirectorySegment] = {}
         self._scans = 0
 
     def scan(self) -> list[DirectorySegment]:
         """The segment files there are now. Raises OSError if the directory cannot be listed."""
-        try:
-            generation = self._generation()
-            with os.scandir(self._path) as entries:
-                files = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
-        except FileNotFoundError:
-            files, generation = set(), None
-        self._segments = {name: segment for name in files if (segment := self._segment(name)) is not None}
+        generation = self._current_generation()
+        if generation != self._generation:
+            self._list(generation)
         owners: dict[str, bool] = {}
-        for segment in self._segments.values():
-            segment.generation = generation
-            segment.alive = not _needs_owner(segment.name) or self._is_alive(segment.name.owner, files, owners)
-        return list(self._segments.values())
+        segments = list(self._segments.values())
+        for segment in segments:
+            segment.alive = not segment.needs_owner or self._is_alive(segment.name.owner, owners)
+        return segments
 
-    def _generation(self) -> Hashable:
-        """Changes whenever a file was added or removed.
+    def _current_generation(self) -> Hashable:
+        """Changes whenever a file is added, removed or replaced. None if there is no directory.
 
-        A new file often gets the inode number of one just removed, so device and inode alone do not tell that
-        a file was replaced. Time stamps are coarse: a directory that changed just now may change again under
-        the same stamp, so until it has settled no two scans share a generation.
+        Device and inode would not tell, since a new file often gets the inode of one just removed. Time stamps are
+        coarse: a directory that changed just now may change again under the same stamp, so until it has settled
+        no two scans share a generation.
         """
-        changed = os.stat(self._path).st_mtime_ns
-        if 0 <= changed < time.time_ns() - _SETTLED_NS:
-            return changed
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        if status.st_mtime_ns < time.time_ns() - _SETTLED_NS:
+            return status.st_dev, status.st_ino, status.st_mtime_ns
         self._scans += 1
-        return changed, self._scans
+        return self._scans
 
-    def _segment(self, filename: str) -> DirectorySegment | None:
-        known = self._segments.get(filename)
-        if known is not None:
-            return known
-        name = parse_segment_name(filename)
-        return None if name is None else DirectorySegment(os.path.join(self._path, filename), name)
+    def _list(self, generation: Hashable) -> None:
+        known, self._segments, self._files = self._segments, {}, frozenset()
+        self._generation = None
+        if generation is not None:
+            with os.scandir(self._path) as entries:
+                self._files = frozenset([entry.name for entry in entries if entry.is_file(follow_symlinks=False)])
+        for filename in self._files:
+            name = parse_segment_name(filename)
+            if name is not None:
+                segment = known.get(filename) or DirectorySegment(os.path.join(self._path, filename), name)
+                segment.identity = generation
+                self._segments[filename] = segment
+        self._generation = generation
 
-    def _is_alive(self, owner: str, files: set[str], checked: dict[str, bool]) -> bool:
+    def _is_alive(self, owner: str, checked: dict[str, bool]) -> bool:
         lock = lock_name(owner)
-        if lock not in files:
+        if lock not in self._files:
             return not _is_ours(owner)
         if lock not in checked:
             checked[lock] = is_held(os.path.join(self._path, lock))
@@ -79,8 +86,8 @@ class DirectorySegment:
 
     def __init__(self, path: str, name: SegmentName) -> None:
         self.name = name
+        self.needs_owner = name.is_live or (name.owner[0] == "s" and _is_ours(name.owner))
         self.alive = True
-        self.generation: Hashable = None
         self.identity: Hashable = None
         self._path = path
         self._likely = _FIRST_READ
@@ -88,9 +95,6 @@ class DirectorySegment:
     def read(self) -> bytes:
         fd = os.open(self._path, _FLAGS)
         try:
-            status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadableSegment("not a regular file")
             data = os.pread(fd, self._likely, 0)
             used: int = _used(data)[0] if len(data) >= 4 else 0
             if used > LARGEST_SEGMENT:
@@ -99,17 +103,8 @@ class DirectorySegment:
                 data += os.pread(fd, used - len(data), len(data))
         finally:
             os.close(fd)
-        self.identity = (status.st_dev, status.st_ino, self.generation)
         self._likely = max(used, _FIRST_READ)
         return data
-
-
-def _needs_owner(name: SegmentName) -> bool:
-    return name.is_live or _is_sampled(name.owner)
-
-
-def _is_sampled(owner: str) -> bool:
-    return owner[:1] == "s" and owner[1:].isdecimal()
 
 
 def _is_ours(owner: str) -> bool:

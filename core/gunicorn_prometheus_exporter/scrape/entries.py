@@ -12,8 +12,9 @@ import json
 import math
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from prometheus_client.utils import floatToGoString
 
@@ -69,7 +70,7 @@ def used_length(data: bytes) -> int:
 
 def raw_keys(data: bytes, start: int, used: int) -> list[bytes]:
     """The keys of the entries between two offsets. Raises UnreadableSegment."""
-    lengths = memoryview(data)[: used].cast("i")
+    lengths = memoryview(data)[:used].cast("i")
     keys = []
     position = start
     while position < used:
@@ -96,44 +97,34 @@ def parse_key(kind: str, raw_key: bytes) -> Key:
         raise UnreadableSegment("a key is not JSON") from error
     match parsed:
         case [str(metric), str(sample), dict(labels), str(text)]:
-            return _key(kind, metric, sample, labels, text, labels, distance_to_value(raw_key))
+            base: list[object] = []
         case [str(metric), str(sample), dict(labels), str(text), list(base)] if kind == "info":
-            return _key(kind, metric, sample, labels, text, base)
-    raise UnreadableSegment("a key has another shape")
-
-
-def _key(
-    kind: str,
-    metric: str,
-    sample: str,
-    labels: dict[str, object],
-    text: str,
-    base: Sequence[object] | dict[str, object],
-) -> Key:
+            pass
+        case _:
+            raise UnreadableSegment("a key has another shape")
     suffix = sample.removeprefix(metric)
     if not metric or metric + suffix != sample or suffix not in _SUFFIXES[kind]:
         raise UnreadableSegment(f"sample {sample!r} in {kind} {metric!r}")
+    family = legal_metric(metric)
     legal = {legal_label(name): _text(value) for name, value in labels.items()}
+    bound = None
+    own: Collection[str] = ()
     if kind == "gauge":
         # prometheus_client gives a gauge this label itself, whatever it has already, and takes it away again.
         legal.pop("pid", None)
-    family = legal_metric(metric)
-    bound = None
-    own: set[str] = set()
-    if suffix == "_bucket":
+    elif suffix == "_bucket":
         bound = _bound(legal)
         legal["le"] = floatToGoString(bound)
-        own = {"le"}
+        own = ("le",)
     elif kind == "stateset":
-        own = {family}
         if family not in legal:
             raise UnreadableSegment(f"a state of {metric!r} has no name")
+        own = (family,)
     elif kind == "info":
-        base_names = {} if base is labels else {legal_label(_text(name)) for name in base}
-        own = legal.keys() - base_names
+        own = legal.keys() - {legal_label(_text(name)) for name in base}
     ordered = tuple(sorted(legal.items()))
-    group = tuple(label for label in ordered if label[0] not in own)
-    return Key(family, family + suffix, ordered, group, encodable(text), bound)
+    group = tuple([label for label in ordered if label[0] not in own]) if own else ordered
+    return Key(family, family + suffix, ordered, group, encodable(text), bound, distance_to_value(raw_key))
 
 
 def _bound(labels: dict[str, str]) -> float:
@@ -157,12 +148,14 @@ def encodable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+@lru_cache(maxsize=4096)
 def legal_metric(name: str) -> str:
     """``name`` with underscores for what the classic exposition format does not allow in it."""
     legal = _NOT_IN_METRIC.sub("_", name)
     return "_" + legal[1:] if legal[:1].isdecimal() else legal
 
 
+@lru_cache(maxsize=4096)
 def legal_label(name: str) -> str:
     """As `legal_metric`, for labels; names in two underscores are reserved, so one is left."""
     legal = _NOT_IN_LABEL.sub("_", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -27,7 +27,7 @@ INTERNAL: Final[Mapping[str, Family]] = MappingProxyType(
 )
 
 
-def fits_catalogue(name: str, kind: str, labels: Iterable[str]) -> bool:
+def fits_catalogue(name: str, kind: str, labels: tuple[tuple[str, str], ...]) -> bool:
     """Whether a family of this name may have this type and these labels (without ``le``)."""
     family = CATALOGUE.get(name) or INTERNAL.get(name)
-    return family is None or (family.kind == kind and set(labels) == set(family.labels))
+    return family is None or (family.kind == kind and {label for label, _ in labels} == set(family.labels))

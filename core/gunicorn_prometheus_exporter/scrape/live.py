@@ -100,10 +100,7 @@ def _check_histograms(shape: Shape) -> None:
 
 
 def _fits(shape: Shape) -> bool:
-    return all(
-        fits_catalogue(shape.name, shape.kind, [name for name, _ in without(series.labels, "le")])
-        for series in shape.series
-    )
+    return all(fits_catalogue(shape.name, shape.kind, without(series.labels, "le")) for series in shape.series)
 
 
 def _sum(first: Family, second: Family) -> Family:

@@ -22,7 +22,7 @@ class Merged:
 
 
 class Merger:
-    """Merges; keeps the plan as long as the segments have the same entries.
+    """Merges; keeps the plan as long as the segments have the same entries, and the result while nothing changes.
 
     Families in ``hidden`` are left out; those in ``made_here`` count only if they were derived.
     """
@@ -32,15 +32,21 @@ class Merger:
         self._made_here = made_here
         self._planned_for: list[tuple[SegmentName, Layout]] | None = None
         self._plan: Plan | None = None
+        self._readings: list[Reading] = []
+        self._merged: Merged | None = None
 
     def merge(self, recorded: Sequence[Reading], derived: Sequence[Reading]) -> Merged:
         """What the segments say, and what was derived from it, as families in no particular order."""
-        plan = self._plan_for(recorded, derived)
         readings = [*recorded, *derived]
+        if self._merged is not None and readings == self._readings:
+            return self._merged
+        plan = self._plan_for(recorded, derived)
         slots = plan.start.copy()
         for step in plan.steps:
             step.combine(slots, step.targets, [readings[member] for member in step.members])
-        return Merged([output.family(slots) for output in plan.outputs], plan.claims, plan.conflicts)
+        families = [output.family(slots) for output in plan.outputs]
+        self._readings, self._merged = readings, Merged(families, plan.claims, plan.conflicts)
+        return self._merged
 
     def _plan_for(self, recorded: Sequence[Reading], derived: Sequence[Reading]) -> Plan:
         wanted = [(reading.name, reading.layout) for reading in (*recorded, *derived)]

@@ -51,18 +51,17 @@ def make_plan(
     bundles: defaultdict[tuple[Layout, SegmentName, bool], list[int]] = defaultdict(list)
     for position, reading in enumerate([*recorded, *derived]):
         bundles[reading.layout, _merged_as(reading.name), position >= len(recorded)].append(position)
-    places = {
-        bundle: [families.place(name, key, derived=is_derived) for key in layout.keys]
-        for bundle in bundles
-        for layout, name, is_derived in [bundle]
-    }
+    placed = [
+        (name, [families.place(name, key, derived=is_derived) for key in layout.keys], members)
+        for (layout, name, is_derived), members in bundles.items()
+    ]
     slots = Slots([], [])
     outputs = [draft.output(slots) for draft in families.drafts()]
     slots.values.append(0.0)
     slots.newest.append(math.inf)
     steps = [
-        Step(combination(bundle[1]), tuple([place.slot for place in places[bundle]]), tuple(members))
-        for bundle, members in bundles.items()
+        Step(combination(name), tuple([place.slot for place in places]), tuple(members))
+        for name, places, members in placed
     ]
     return Plan(slots, tuple(steps), tuple(outputs), families.claims, frozenset(families.conflicts))
 
@@ -151,7 +150,7 @@ class _Families:
             return None
         draft = self._drafts.get(key.family)
         owned = derived or key.family not in self._made_here
-        if owned and fits_catalogue(key.family, name.kind, [label for label, _ in key.group]):
+        if owned and fits_catalogue(key.family, name.kind, key.group):
             if draft is None and self.claims.take(key.family, name.kind):
                 draft = self._drafts[key.family] = _new_draft(name, key)
             if draft is not None and (draft.name.kind, draft.name.mode) == (name.kind, name.mode):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from operator import attrgetter
+from functools import cached_property
+from operator import attrgetter, itemgetter
 from weakref import WeakValueDictionary
 
 from gunicorn_prometheus_exporter.scrape.entries import (
     HEADER,
     Key,
-    distance_to_value,
     parse_key,
     raw_keys,
     used_length,
@@ -25,12 +25,16 @@ _SEGMENT_ORDER = attrgetter("name.kind", "name.mode", "name.owner")
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Which series a segment holds, in the order of its values.
+    """Which series a segment holds, in the order of the values of its readings.
 
-    Segments with the same entries share one layout, so what is worked out for a layout can be kept by its identity.
+    Segments with the same series share one layout, so what is worked out for a layout can be kept by its identity.
     """
 
     keys: tuple[Key, ...]
+
+    @cached_property
+    def series(self) -> frozenset[Key]:
+        return frozenset(self.keys)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,34 +56,36 @@ class Readings:
     size: int
 
 
-class _PackedLayout(Layout):
-    """A layout that knows where its values are: so many bytes from the start of their entries."""
+class _Packing:
+    """Where the values of a layout are in the bytes of those segments that got their entries in the same order."""
 
-    def __init__(self, keys: tuple[Key, ...], distances: tuple[int, ...], *, timed: bool) -> None:
-        super().__init__(keys)
+    def __init__(self, keys: tuple[Key, ...], layout: Layout, *, timed: bool) -> None:
         doubles = "dd" if timed else "d8x"
-        packed = struct.Struct("=8x" + "".join([f"{distance}x{doubles}" for distance in distances]))
+        packed = struct.Struct("=8x" + "".join([f"{key.distance}x{doubles}" for key in keys]))
+        self.keys = keys
+        self.layout = layout
+        self.end = packed.size
+        self.last_entry = slice(self.end - 16 - keys[-1].distance, self.end - 16)
         self._unpack = packed.unpack_from
         self._timed = timed
-        self.distances = distances
-        self.end = packed.size
-        self.last_entry = slice(self.end - 16 - distances[-1], self.end - 16)
+        self._reorder = None if keys == layout.keys else _order(keys, layout.keys)
 
     def reading(self, name: SegmentName, data: bytes) -> Reading:
         numbers = self._unpack(data)
-        if self._timed:
-            return Reading(name, self, numbers[::2], numbers[1::2])
-        return Reading(name, self, numbers)
+        values, timestamps = (numbers[::2], numbers[1::2]) if self._timed else (numbers, ())
+        if self._reorder is None:
+            return Reading(name, self.layout, values, timestamps)
+        return Reading(name, self.layout, self._reorder(values), self._reorder(timestamps) if self._timed else ())
 
 
 @dataclass(slots=True)
 class _Known:
-    """What the last scrape learned of a segment: no layout if it was empty or not sound."""
+    """What the last scrape learned of a segment: no packing and no reading if it was empty or not sound."""
 
     identity: Hashable
     data: bytes
     sound: bool = False
-    layout: _PackedLayout | None = None
+    packing: _Packing | None = None
     reading: Reading | None = None
 
 
@@ -89,7 +95,8 @@ class Reader:
     def __init__(self) -> None:
         self._known: dict[SegmentName, _Known] = {}
         self._keys: dict[str, dict[bytes, Key]] = {}
-        self._layouts: WeakValueDictionary[tuple[bool, tuple[Key, ...]], _PackedLayout] = WeakValueDictionary()
+        self._packings: WeakValueDictionary[tuple[bool, tuple[Key, ...]], _Packing] = WeakValueDictionary()
+        self._layouts: WeakValueDictionary[tuple[str, int], Layout] = WeakValueDictionary()
         self._abandoned = 0
 
     def read(self, segments: Iterable[Segment]) -> Readings:
@@ -123,44 +130,51 @@ class Reader:
             return before
         known = _Known(segment.identity, data)
         try:
-            known.layout = self._layout(segment.name, data, before)
+            known.packing = self._packing(segment.name, data, before)
         except UnreadableSegment:
             return known
         known.sound = True
-        if known.layout is not None:
-            known.reading = known.layout.reading(segment.name, data)
+        if known.packing is not None:
+            known.reading = known.packing.reading(segment.name, data)
         return known
 
-    def _layout(self, name: SegmentName, data: bytes, before: _Known | None) -> _PackedLayout | None:
+    def _packing(self, name: SegmentName, data: bytes, before: _Known | None) -> _Packing | None:
         used = used_length(data)
         old = _continued(before, data, used)
         if used <= HEADER or (old is not None and old.end == used):
             return old
-        raw = raw_keys(data, old.end if old is not None else HEADER, used)
-        keys = self._parsed(name.kind, raw)
-        distances = tuple(map(distance_to_value, raw))
-        if old is not None:
-            keys, distances = old.keys + keys, old.distances + distances
+        if old is None:
+            keys = self._parsed(name.kind, raw_keys(data, HEADER, used))
+        else:
+            keys = old.keys + self._parsed(name.kind, raw_keys(data, old.end, used))
         timed = holds_newest(name)
-        layout = self._layouts.get((timed, keys))
-        if layout is None:
-            layout = self._layouts[timed, keys] = _PackedLayout(keys, distances, timed=timed)
+        packing = self._packings.get((timed, keys))
+        if packing is None:
+            packing = self._packings[timed, keys] = _Packing(keys, self._layout(name.kind, keys), timed=timed)
+        return packing
+
+    def _layout(self, kind: str, keys: tuple[Key, ...]) -> Layout:
+        """The layout of another segment with the same series in whatever order, or else a new one."""
+        layout = self._layouts.get((kind, len(keys)))
+        if layout is None or len(layout.series) != len(keys) or not layout.series.issuperset(keys):
+            layout = self._layouts[kind, len(keys)] = Layout(keys)
         return layout
 
     def _parsed(self, kind: str, raw: list[bytes]) -> tuple[Key, ...]:
         """Each different key is parsed once for all segments of a type. None is kept of a segment that is not sound."""
         known = self._keys.setdefault(kind, {})
-        unknown = {key: parse_key(kind, key) for key in raw if key not in known}
-        known.update(unknown)
-        return tuple([known[key] for key in raw])
+        unknown = set(raw).difference(known)
+        if unknown:
+            known.update({key: parse_key(kind, key) for key in unknown})
+        return tuple(map(known.__getitem__, raw))
 
     def _forget(self, before: dict[SegmentName, _Known]) -> None:
         """Start anew once more keys were left behind by vanished segments than are in use: a bound on memory."""
         for name, old in before.items():
             known = self._known.get(name)
-            if old.layout is not None and _replaced(old.layout, None if known is None else known.layout):
-                self._abandoned += len(old.layout.keys)
-        in_use = sum(len(known.layout.keys) for known in self._known.values() if known.layout is not None)
+            if old.packing is not None and not _extends(None if known is None else known.packing, old.packing):
+                self._abandoned += len(old.packing.keys)
+        in_use = sum(len(known.packing.keys) for known in self._known.values() if known.packing is not None)
         if self._abandoned > max(_FEWEST_TO_FORGET, in_use):
             self._abandoned = 0
             self._known = {}
@@ -172,16 +186,22 @@ def holds_newest(name: SegmentName) -> bool:
     return name.kind in {"info", "stateset"} or name.mode.endswith("mostrecent")
 
 
-def _continued(before: _Known | None, data: bytes, used: int) -> _PackedLayout | None:
-    """The layout known before, if its entries are still where they were.
+def _continued(before: _Known | None, data: bytes, used: int) -> _Packing | None:
+    """The packing known before, if its entries are still where they were.
 
     Segments only grow, so the last known entry tells; it would not be there if somebody had emptied the segment.
     """
-    if before is None or before.layout is None or used < before.layout.end:
+    if before is None or before.packing is None or used < before.packing.end:
         return None
-    last = before.layout.last_entry
-    return before.layout if data[last] == before.data[last] else None
+    last = before.packing.last_entry
+    return before.packing if data[last] == before.data[last] else None
 
 
-def _replaced(old: Layout, new: Layout | None) -> bool:
-    return new is None or (new is not old and new.keys[: len(old.keys)] != old.keys)
+def _extends(new: _Packing | None, old: _Packing) -> bool:
+    return new is not None and (new is old or new.keys[: len(old.keys)] == old.keys)
+
+
+def _order(keys: tuple[Key, ...], wanted: tuple[Key, ...]) -> Callable[[tuple[float, ...]], tuple[float, ...]]:
+    """What brings values that belong to ``keys`` into the order of ``wanted``, which are the same, and not just one."""
+    position = dict(zip(keys, range(len(keys)), strict=True))
+    return itemgetter(*[position[key] for key in wanted])

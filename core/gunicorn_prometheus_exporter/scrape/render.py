@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from operator import add
+from collections.abc import Iterable, Sequence
+from weakref import WeakKeyDictionary
 
 from prometheus_client.utils import floatToGoString
 
@@ -14,31 +14,46 @@ _TEXT_SUFFIXES = {"counter": "_total", "info": "_info"}
 _TEXT_TYPES = {"info": "gauge", "stateset": "gauge", "unknown": "untyped"}
 
 
-def render_text(families: Iterable[Family]) -> bytes:
-    """Prometheus text format 0.0.4, which names counters and infos by their samples, and has no enums and no units."""
-    blocks: list[str] = []
-    for family in families:
-        blocks += (_text_header(family.shape), _lines(family))
-    return "".join(blocks).encode()
+class Renderer:
+    """Writes families; keeps the lines of the last scrape and writes again only those whose value changed."""
 
+    def __init__(self) -> None:
+        self._written: WeakKeyDictionary[Shape, tuple[Sequence[float], list[str]]] = WeakKeyDictionary()
 
-def render_openmetrics(families: Iterable[Family]) -> bytes:
-    """OpenMetrics 1.0. Valid if the families conform to it (`openmetrics.conforming`)."""
-    blocks: list[str] = []
-    for family in families:
-        blocks += (_openmetrics_header(family.shape), _lines(family))
-    blocks.append("# EOF\n")
-    return "".join(blocks).encode()
+    def text(self, families: Iterable[Family]) -> bytes:
+        """Prometheus text format 0.0.4, where counters and infos are named after their samples, and units are not told."""
+        blocks: list[str] = []
+        for family in families:
+            blocks.append(_text_header(family.shape))
+            blocks += self._lines(family)
+        return "".join(blocks).encode()
+
+    def openmetrics(self, families: Iterable[Family]) -> bytes:
+        """OpenMetrics 1.0. Valid if the families conform to it (`openmetrics.conforming`)."""
+        blocks: list[str] = []
+        for family in families:
+            blocks.append(_openmetrics_header(family.shape))
+            blocks += self._lines(family)
+        blocks.append("# EOF\n")
+        return "".join(blocks).encode()
+
+    def _lines(self, family: Family) -> list[str]:
+        prefixes, values = family.shape.prefixes, family.values
+        written = self._written.get(family.shape)
+        if written is None:
+            lines = [f"{prefix}{number(value)}\n" for prefix, value in zip(prefixes, values, strict=True)]
+        else:
+            lines = [
+                line if value == old else f"{prefix}{number(value)}\n"
+                for prefix, value, old, line in zip(prefixes, values, *written, strict=True)
+            ]
+        self._written[family.shape] = (values, lines)
+        return lines
 
 
 def number(value: float) -> str:
     """``value`` as prometheus_client writes it, which is as Go does: exponents from a million on."""
     return repr(value) if -_SHORTEST_EXPONENT < value < _SHORTEST_EXPONENT else str(floatToGoString(value))
-
-
-def _lines(family: Family) -> str:
-    lines = "\n".join(map(add, family.shape.prefixes, map(number, family.values)))
-    return lines + "\n" if lines else ""
 
 
 def _text_header(shape: Shape) -> str:

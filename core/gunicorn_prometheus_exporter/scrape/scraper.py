@@ -18,7 +18,7 @@ from gunicorn_prometheus_exporter.scrape.merge import Merger
 from gunicorn_prometheus_exporter.scrape.openmetrics import conforming
 from gunicorn_prometheus_exporter.scrape.own import OWN, counted, own_families
 from gunicorn_prometheus_exporter.scrape.reader import Reader
-from gunicorn_prometheus_exporter.scrape.render import render_openmetrics, render_text
+from gunicorn_prometheus_exporter.scrape.render import Renderer
 from gunicorn_prometheus_exporter.scrape.source import SegmentSource
 
 COMPONENT = "scrape"
@@ -55,6 +55,7 @@ class Scraper:
         self._reader = Reader()
         self._deriver = Deriver() if legacy else None
         self._merger = Merger(hidden=hidden, made_here=DERIVED | OWN)
+        self._renderer = Renderer()
         self._refused = hidden | DERIVED | OWN
         self._reported: frozenset[str] = frozenset()
         self._duration = 0.0
@@ -75,7 +76,7 @@ class Scraper:
             if names:
                 families = restrict(families, frozenset(names), whole_histograms=openmetrics)
             families = counted(families)
-            exposition = render_openmetrics(families) if openmetrics else render_text(families)
+            exposition = self._renderer.openmetrics(families) if openmetrics else self._renderer.text(families)
             self._duration = time.perf_counter() - started
         return exposition
 
@@ -104,7 +105,7 @@ class Scraper:
 
     def _live(self) -> list[Family]:
         """What this process has in memory. Whatever fails there must not cost the scrape."""
-        families = []
+        families: list[Family] = []
         for source in self._extra:
             try:
                 families.extend(map(family_of, source()))

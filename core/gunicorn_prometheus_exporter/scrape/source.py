@@ -27,7 +27,7 @@ class Segment(Protocol):
 
     @property
     def identity(self) -> Hashable:
-        """Of what the last `read` returned: differs once entries may have moved or the whole was replaced."""
+        """Differs from that of the last scan if entries may have moved, or the whole may have been replaced."""
 
     def read(self) -> bytes | memoryview:
         """The whole used part, from the header on. More may follow it.
@@ -40,4 +40,4 @@ class SegmentSource(Protocol):
     """A place that holds segments."""
 
     def scan(self) -> Sequence[Segment]:
-        """The segments there are now. Called for each scrape, so it reads none of them."""
+        """The segments there are now. Called for each scrape, so it reads none of them. Raises OSError."""

@@ -4,9 +4,9 @@ A request is counted when its last byte is out. A worker that is killed before t
 it, so every request in progress has a cell in a shared map, cleared in the same breath in which it is counted.
 Whoever takes the slot next counts what it finds.
 
-Layout: a header of 64 words, of which the first three are the worker's process id, phase and when that phase began
-(Unix time), then cells of 32 words of eight bytes each: status, start, method, length of the endpoint, and the
-endpoint as UTF-8. A status of 0 is a free cell, 1 a request without a response yet, else the
+Layout: a header of 64 words, of which the first four are the worker's process id, phase, when that phase began
+(Unix time) and how long it has been busy, then cells of 32 words of eight bytes each: status, start, method, length
+of the endpoint, and the endpoint as UTF-8. A status of 0 is a free cell, 1 a request without a response yet, else the
 response's status code. Start is a reading of ``time.monotonic()``, which on Linux is one clock for all processes.
 """
 
@@ -26,6 +26,10 @@ _ENDPOINT_WORDS = _CELL_WORDS - 4
 _ENDPOINT_BYTES = _ENDPOINT_WORDS * _WORD
 _MAX_CELLS = 4096
 _PID_WORD, _PHASE_WORD, _SINCE_WORD = 0, 1, 2
+
+BUSY_WORD = 3
+"""A double: the worker's busy seconds so far. While it is busy, those seconds less the time at which that began, which
+is negative: so one read of one word, which cannot be torn, tells everything to another process."""
 
 SCRATCH_CELL = 32
 """Where a request writes when all cells are taken: in the header, where nobody reads it."""
@@ -87,6 +91,10 @@ class Journal:
         self.words[_PHASE_WORD] = phase
         self.words[_PID_WORD] = os.getpid()
 
+    def pid(self) -> int:
+        """The process that last entered a phase, 0 if none ever did."""
+        return self.words[_PID_WORD]
+
     def phase(self) -> tuple[Phase, float]:
         """The worker's phase, and the Unix time at which it began."""
         code = self.words[_PHASE_WORD]
@@ -95,6 +103,11 @@ class Journal:
     def busy(self) -> bool:
         """Whether a request is in progress."""
         return next(self.unfinished(), None) is not None
+
+    def busy_seconds(self) -> tuple[float, bool]:
+        """How long the worker has been busy up to now, and whether it is."""
+        seconds = self.doubles[BUSY_WORD]
+        return (seconds, False) if seconds >= 0.0 else (max(seconds + time.monotonic(), 0.0), True)
 
     def set_endpoint(self, cell: int, endpoint: str) -> None:
         """Name the endpoint of the request in ``cell``. Longer than 224 bytes, it is cut."""
@@ -121,5 +134,6 @@ class Journal:
 
     def clear(self) -> None:
         """Free every cell. For the new owner of a slot, when it has counted what was unfinished."""
+        self.doubles[BUSY_WORD] = 0.0
         for cell in range(_HEADER_WORDS, len(self.words) - _CELL_WORDS + 1, _CELL_WORDS):
             self.words[cell] = FREE
