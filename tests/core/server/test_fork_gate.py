@@ -215,7 +215,13 @@ def test_a_fork_does_not_copy_a_closed_gate() -> None:
             may_release.wait(10)
 
     thread = threading.Thread(target=hold)
-    hooks.append(lambda: (thread.start(), is_held.wait(5), threading.Timer(0.3, may_release.set).start()))
+
+    def let_it_in() -> None:
+        thread.start()
+        is_held.wait(5)
+        threading.Timer(0.3, may_release.set).start()
+
+    hooks.append(let_it_in)
 
     def work() -> None:
         with gate.working():

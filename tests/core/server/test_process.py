@@ -93,17 +93,14 @@ print(sorted({type(error).__name__ for _, error in failures}), len(failures), fl
 PATCHED = """
 import gevent
 server = serve(lambda request: Response(200, (), b"up 1"))
-got_signal = []
-signal.signal(signal.SIGUSR1, lambda *_: got_signal.append(1))
 time.sleep(1)
-os.kill(os.getpid(), signal.SIGUSR1)
 pid = os.fork()
 if pid == 0:
     server.abandon()
     os._exit(0)
 os.waitpid(pid, 0)
 server.stop()
-print(len(got_signal), len(failures), flush=True)
+print(len(signal.pthread_sigmask(signal.SIG_BLOCK, ())), len(failures), flush=True)
 """
 
 
@@ -178,12 +175,15 @@ def test_no_descriptor_left(run_python: Callable[..., Any]) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("gevent") is None, reason="gevent is not installed")
 def test_a_monkey_patched_master(run_python: Callable[..., Any]) -> None:
-    """Where a configuration file patched everything, the thread is a greenlet: it serves, and blocks nothing."""
-    process = run_python("from gevent import monkey\nmonkey.patch_all()\n" + PREAMBLE + PATCHED)
+    """Where a configuration file patched everything, the thread is a greenlet: it serves and blocks no signal.
+
+    Except ``os``: gevent's own waitpid now and then misses the end of a child, with no server at all.
+    """
+    process = run_python("from gevent import monkey\nmonkey.patch_all(os=False)\n" + PREAMBLE + PATCHED)
     port = int(process.stdout.readline())
 
     assert scrape(port) == b"up 1"
-    assert process.stdout.readline() == "1 0\n"
+    assert process.stdout.readline() == "0 0\n"
     assert process.wait(10) == 0
 
 
