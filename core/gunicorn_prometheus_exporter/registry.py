@@ -18,12 +18,19 @@ from .settings import read_settings
 class _Segments(Collector):
     """Reads the segments of this process's master, or of the directory that the settings name."""
 
+    def __init__(self) -> None:
+        self._directory: str | None = None
+        self._scraper: Scraper | None = None
+
     def collect(self) -> Iterable[Metric]:
         settings = read_settings(os.environ)
         directory = process.current().directory or settings.multiproc_dir
-        if directory is None:
-            return ()
-        return Scraper(DirectorySource(directory), legacy=settings.legacy_metrics).collect()
+        if directory != self._directory or self._scraper is None:
+            if directory is None:
+                return ()
+            self._scraper = Scraper(DirectorySource(directory), legacy=settings.legacy_metrics)
+            self._directory = directory
+        return self._scraper.collect()
 
 
 registry = CollectorRegistry()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import threading
 import time
 import weakref
@@ -80,7 +81,7 @@ class AppStates:
         for sample in metric._child_samples():
             labels = {**base, **sample.labels}
             name = metric._name + sample.name
-            key = mmap_key(metric._name, name, list(labels), list(labels.values()), metric._documentation)
+            key = _key(metric, name, labels, base)
             if key in segment:
                 if timestamp:
                     segment.write_value(key, sample.value, timestamp)
@@ -88,6 +89,13 @@ class AppStates:
                 segment.write_value(key, sample.value, timestamp)
             else:
                 raise SegmentFullError(f"{metric._name} and others of its type have {_MAX_SAMPLES} samples")
+
+
+def _key(metric: Any, name: str, labels: dict[str, str], base: dict[str, str]) -> str:
+    """The storage key of one sample. That of a labelled Info also tells which labels are not its information."""
+    if metric._type == "info" and base:
+        return json.dumps([metric._name, name, labels, metric._documentation, list(base)], sort_keys=True)
+    return mmap_key(metric._name, name, list(labels), list(labels.values()), metric._documentation)
 
 
 def _registered() -> Iterator[Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gunicorn_prometheus_exporter.catalogue import CATALOGUE
-from gunicorn_prometheus_exporter.scrape.families import owned_names
-from gunicorn_prometheus_exporter.scrape.internal import INTERNAL
+from ..catalogue import CATALOGUE, INTERNAL
+from .entries import Labels
+from .families import owned_names
 
 
 class Claims:
@@ -28,3 +28,9 @@ class Claims:
         duplicate = Claims.__new__(Claims)
         duplicate._owners = self._owners.copy()
         return duplicate
+
+
+def fits_catalogue(name: str, kind: str, labels: Labels) -> bool:
+    """Whether a family of this name may have this type and these labels (without ``le``)."""
+    family = CATALOGUE.get(name) or INTERNAL.get(name)
+    return family is None or (family.kind == kind and {label for label, _ in labels} == set(family.labels))

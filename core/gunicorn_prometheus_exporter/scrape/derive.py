@@ -17,11 +17,11 @@ from weakref import WeakKeyDictionary
 
 from prometheus_client.utils import floatToGoString
 
-from gunicorn_prometheus_exporter.catalogue import CATALOGUE
-from gunicorn_prometheus_exporter.scrape.entries import Key, Labels
-from gunicorn_prometheus_exporter.scrape.internal import ESCAPED_EXCEPTIONS, SLOT_EXITS, fits_catalogue
-from gunicorn_prometheus_exporter.scrape.reader import Layout, Reading
-from gunicorn_prometheus_exporter.storage.names import SegmentName
+from ..catalogue import CATALOGUE, ESCAPED_EXCEPTIONS, SLOT_EXITS
+from ..storage.names import SegmentName
+from .claims import fits_catalogue
+from .entries import Key, Labels
+from .reader import Layout, Reading
 
 _HISTOGRAMS = {
     "gunicorn_http_request_duration_seconds": "gunicorn_worker_request_duration_seconds",

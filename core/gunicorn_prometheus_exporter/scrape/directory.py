@@ -11,9 +11,9 @@ import struct
 import time
 from collections.abc import Hashable
 
-from gunicorn_prometheus_exporter.scrape.source import LARGEST_SEGMENT, UnreadableSegment
-from gunicorn_prometheus_exporter.storage.locks import is_held
-from gunicorn_prometheus_exporter.storage.names import SegmentName, lock_name, parse_segment_name
+from ..storage.locks import is_held
+from ..storage.names import SegmentName, lock_name, parse_segment_name
+from .source import LARGEST_SEGMENT, UnreadableSegment
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _FIRST_READ = 4096

@@ -18,7 +18,7 @@ from functools import lru_cache
 
 from prometheus_client.utils import floatToGoString
 
-from gunicorn_prometheus_exporter.scrape.source import UnreadableSegment
+from .source import UnreadableSegment
 
 HEADER = 8
 Labels = tuple[tuple[str, str], ...]
@@ -105,7 +105,8 @@ def parse_key(kind: str, raw_key: bytes) -> Key:
     suffix = sample.removeprefix(metric)
     if not metric or metric + suffix != sample or suffix not in _SUFFIXES[kind]:
         raise UnreadableSegment(f"sample {sample!r} in {kind} {metric!r}")
-    family = legal_metric(metric)
+    # An enum has a label of its own name, and a label cannot have a colon.
+    family = legal_label(metric) if kind == "stateset" else legal_metric(metric)
     legal = {legal_label(name): _text(value) for name, value in labels.items()}
     bound = None
     own: Collection[str] = ()

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from gunicorn_prometheus_exporter.catalogue import CATALOGUE
-from gunicorn_prometheus_exporter.scrape.entries import Labels
+from ..catalogue import CATALOGUE
+from .entries import Labels
 
 SUFFIXES = {
     "counter": ("_total", "_created"),

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from prometheus_client.core import Metric
 
-from gunicorn_prometheus_exporter.catalogue import CATALOGUE
-from gunicorn_prometheus_exporter.scrape.claims import Claims
-from gunicorn_prometheus_exporter.scrape.entries import Labels, encodable, legal_label, legal_metric
-from gunicorn_prometheus_exporter.scrape.families import Family, Series, Shape, without
-from gunicorn_prometheus_exporter.scrape.internal import fits_catalogue
+from ..catalogue import CATALOGUE
+from .claims import Claims, fits_catalogue
+from .entries import encodable, legal_label, legal_metric
+from .families import Family, Series, Shape, without
 
 _SUFFIXES = {
     "counter": ("_total",),
@@ -44,7 +43,7 @@ def family_of(metric: Metric) -> Family:
         elif suffix != "_created":
             raise ValueError(f"sample {sample.name!r} in {metric.type} {metric.name!r}")
     ordered = sorted(
-        values, key=lambda series: (without(series.labels, part), series.sample, _bound(series.labels, part))
+        values, key=lambda series: (without(series.labels, part), series.sample, _bound(series), series.labels)
     )
     shape = _shape(metric, name, tuple(ordered))
     if metric.type == "histogram":
@@ -85,10 +84,9 @@ def _shape(metric: Metric, name: str, series: tuple[Series, ...]) -> Shape:
     return Shape(name, metric.type, encodable(metric.documentation), metric.unit if has_unit else "", series)
 
 
-def _bound(labels: Labels, part: str) -> tuple[float, str]:
-    """What tells the samples of a group apart: a number where it is one."""
-    value = dict(labels).get(part, "")
-    return (float(value), "") if value and part in {"le", "quantile"} else (0.0, value)
+def _bound(series: Series) -> float:
+    """The order of buckets, and of nothing else."""
+    return float(dict(series.labels).get("le", "nan")) if series.sample.endswith("_bucket") else 0.0
 
 
 def _check_histograms(shape: Shape) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gunicorn_prometheus_exporter.scrape.claims import Claims
-from gunicorn_prometheus_exporter.scrape.families import Family
-from gunicorn_prometheus_exporter.scrape.plan import Plan, make_plan
-from gunicorn_prometheus_exporter.scrape.reader import Layout, Reading
-from gunicorn_prometheus_exporter.storage.names import SegmentName
+from ..storage.names import SegmentName
+from .claims import Claims
+from .families import Family
+from .plan import Plan, make_plan
+from .reader import Layout, Reading
 
 
 @dataclass(frozen=True, slots=True)

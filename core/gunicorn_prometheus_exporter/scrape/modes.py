@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gunicorn_prometheus_exporter.scrape.reader import Reading, holds_newest
-from gunicorn_prometheus_exporter.storage.names import SegmentName
+from ..storage.names import SegmentName
+from .reader import Reading, holds_newest
 
 UNSET = math.nan
 NEVER = -1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gunicorn_prometheus_exporter.scrape.families import Family
+from .families import Family
 
 _is_not_negative = (0.0).__le__
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol
 
-from gunicorn_prometheus_exporter.scrape.families import Family, Shape
-from gunicorn_prometheus_exporter.scrape.modes import Slots
+from .families import Family, Shape
+from .modes import Slots
 
 
 class Output(Protocol):

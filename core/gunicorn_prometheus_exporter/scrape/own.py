@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from gunicorn_prometheus_exporter.catalogue import CATALOGUE
-from gunicorn_prometheus_exporter.scrape.families import Family, Series, Shape
+from ..catalogue import CATALOGUE
+from .families import Family, Series, Shape
 
 _DURATION = "gunicorn_exporter_scrape_duration_seconds"
 _SERIES = "gunicorn_exporter_series"

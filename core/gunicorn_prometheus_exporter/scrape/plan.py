@@ -8,15 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from gunicorn_prometheus_exporter.catalogue import CATALOGUE
-from gunicorn_prometheus_exporter.scrape.claims import Claims
-from gunicorn_prometheus_exporter.scrape.entries import Key, Labels
-from gunicorn_prometheus_exporter.scrape.families import Series, Shape
-from gunicorn_prometheus_exporter.scrape.internal import fits_catalogue
-from gunicorn_prometheus_exporter.scrape.modes import NEVER, UNSET, Combine, Slots, combination, is_by_owner
-from gunicorn_prometheus_exporter.scrape.outputs import Histograms, Information, MostRecent, Output, Plain, States
-from gunicorn_prometheus_exporter.scrape.reader import Layout, Reading, holds_newest
-from gunicorn_prometheus_exporter.storage.names import SegmentName
+from ..catalogue import CATALOGUE
+from ..storage.names import SegmentName
+from .claims import Claims, fits_catalogue
+from .entries import Key, Labels
+from .families import Series, Shape
+from .modes import NEVER, UNSET, Combine, Slots, combination, is_by_owner
+from .outputs import Histograms, Information, MostRecent, Output, Plain, States
+from .reader import Layout, Reading, holds_newest
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,9 @@ from functools import cached_property
 from operator import attrgetter, itemgetter
 from weakref import WeakValueDictionary
 
-from gunicorn_prometheus_exporter.scrape.entries import (
-    HEADER,
-    Key,
-    parse_key,
-    raw_keys,
-    used_length,
-)
-from gunicorn_prometheus_exporter.scrape.source import Segment, UnreadableSegment
-from gunicorn_prometheus_exporter.storage.names import SegmentName
+from ..storage.names import SegmentName
+from .entries import HEADER, Key, parse_key, raw_keys, used_length
+from .source import Segment, UnreadableSegment
 
 _FEWEST_TO_FORGET = 10_000
 _SEGMENT_ORDER = attrgetter("name.kind", "name.mode", "name.owner")
@@ -116,7 +110,7 @@ class Reader:
                 continue
             known = self._known[segment.name] = self._learn(segment, data, before.get(segment.name))
             unreadable += not known.sound
-            size += len(data)
+            size += len(data) if known.packing is None else known.packing.end
             if known.reading is not None:
                 result.append(known.reading)
         self._forget(before)
@@ -156,7 +150,7 @@ class Reader:
     def _layout(self, kind: str, keys: tuple[Key, ...]) -> Layout:
         """The layout of another segment with the same series in whatever order, or else a new one."""
         layout = self._layouts.get((kind, len(keys)))
-        if layout is None or len(layout.series) != len(keys) or not layout.series.issuperset(keys):
+        if layout is None or len(layout.series) != len(keys) or layout.series != frozenset(keys):
             layout = self._layouts[kind, len(keys)] = Layout(keys)
         return layout
 

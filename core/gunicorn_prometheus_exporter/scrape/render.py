@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from prometheus_client.utils import floatToGoString
 
-from gunicorn_prometheus_exporter.scrape.families import Family, Shape
+from .families import Family, Shape
 
 _SHORTEST_EXPONENT = 1e6
 _TEXT_SUFFIXES = {"counter": "_total", "info": "_info"}
@@ -21,7 +21,7 @@ class Renderer:
         self._written: WeakKeyDictionary[Shape, tuple[Sequence[float], list[str]]] = WeakKeyDictionary()
 
     def text(self, families: Iterable[Family]) -> bytes:
-        """Prometheus text format 0.0.4, where counters and infos are named after their samples, and units are not told."""
+        """Prometheus text format 0.0.4, where counters and infos are named after their samples; units are not told."""
         blocks: list[str] = []
         for family in families:
             blocks.append(_text_header(family.shape))

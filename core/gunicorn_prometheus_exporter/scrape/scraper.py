@@ -9,17 +9,16 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
-from gunicorn_prometheus_exporter.catalogue import CATALOGUE
-from gunicorn_prometheus_exporter.scrape.derive import DERIVED, Deriver
-from gunicorn_prometheus_exporter.scrape.families import Family, in_order, restrict
-from gunicorn_prometheus_exporter.scrape.internal import INTERNAL
-from gunicorn_prometheus_exporter.scrape.live import family_of, join
-from gunicorn_prometheus_exporter.scrape.merge import Merger
-from gunicorn_prometheus_exporter.scrape.openmetrics import conforming
-from gunicorn_prometheus_exporter.scrape.own import OWN, counted, own_families
-from gunicorn_prometheus_exporter.scrape.reader import Reader
-from gunicorn_prometheus_exporter.scrape.render import Renderer
-from gunicorn_prometheus_exporter.scrape.source import SegmentSource
+from ..catalogue import CATALOGUE, INTERNAL
+from .derive import DERIVED, Deriver
+from .families import Family, in_order, restrict
+from .live import family_of, join
+from .merge import Merger
+from .openmetrics import conforming
+from .own import OWN, counted, own_families
+from .reader import Reader
+from .render import Renderer
+from .source import SegmentSource
 
 COMPONENT = "scrape"
 _LEGACY = frozenset(family.name for family in CATALOGUE.values() if family.section == "legacy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Protocol
 
-from gunicorn_prometheus_exporter.storage.names import SegmentName
+from ..storage.names import SegmentName
 
 LARGEST_SEGMENT = 64 * 1024 * 1024
 """Bytes. A segment that claims to be larger is taken for corrupt, before memory is spent on it."""
