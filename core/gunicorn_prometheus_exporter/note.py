@@ -7,35 +7,61 @@ application that copies ``environ`` still shares it. A bridge gets it with `note
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
+
+from .catalogue import UNMATCHED as UNMATCHED
 
 NOTE_KEY: Final = "gunicorn_prometheus_exporter.note"
 
+_MAX_TEMPLATE: Final = 200
+_MAX_ERROR_TYPE: Final = 100
 _MAX_EXCEPTIONS: Final = 16
+_MAX_CHAIN: Final = 32
 
 
 class NotedException(NamedTuple):
-    """An exception that a bridge saw: its class name, what became of it, who saw it and which object it was."""
+    """An exception that a bridge saw: its class name, what became of it and who saw it.
+
+    ``attributes`` is the exception's own ``__dict__``, by which the same exception is known again. An ``id`` would
+    do only while the exception lives, and the exception itself would keep its traceback with all frames.
+    """
 
     error_type: str
     handled: bool
     source: str
-    identity: int
+    attributes: dict[str, Any]
 
 
 class RequestNote:
-    """What is known about one request beyond what the server sees by itself."""
+    """What is known about one request beyond what the server sees by itself.
 
-    __slots__ = ("exceptions", "template")
+    ``template`` and ``exceptions`` are what the verbs made of it, None if nothing was said. ``path`` is the
+    ``PATH_INFO`` of the router that spoke last, first the server's; ``prefix`` is where that router is mounted.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("exceptions", "path", "prefix", "template")
+
+    def __init__(self, path: str = "") -> None:
         self.template: str | None = None
         self.exceptions: list[NotedException] | None = None
+        self.path = path
+        self.prefix = ""
 
-    def endpoint(self, template: str) -> None:
-        """The request was routed to ``template``, a route such as ``/users/<int:id>``, never a client's path."""
-        self.template = template
+    def endpoint(self, template: str, environ: Mapping[str, Any] | None = None) -> None:
+        """The request was routed to ``template``, a route such as ``/users/<int:id>``, never a client's path.
+
+        `UNMATCHED` says that the router found nothing. With the ``environ`` that the router saw, the template is
+        joined to the place where the router is mounted: the template of the router outside, without its
+        catch-all, or else the path that a dispatcher moved to ``SCRIPT_NAME``. A prefix that came with a header, be
+        it ``SCRIPT_NAME``, ``X-Script-Name`` or ``X-Forwarded-Prefix``, is the client's word and no part of it.
+        Said again by the same router, the last template counts. Templates are cut at 200 characters.
+        """
+        if environ is not None and environ.get("PATH_INFO") != self.path and not self._descend(environ):
+            return
+        if self.prefix and template != UNMATCHED:
+            template = self.prefix + template
+        self.template = template if len(template) <= _MAX_TEMPLATE and template.isascii() else _label(template)
 
     def handled(self, error: BaseException, source: str) -> None:
         """``error`` was raised, and the framework ``source`` or its user answered it."""
@@ -46,12 +72,35 @@ class RequestNote:
         self._note(error, False, source)
 
     def _note(self, error: BaseException, handled: bool, source: str) -> None:
+        """Note ``error`` unless it, or one that it was raised from, is noted: then only the verdict is new."""
         if self.exceptions is None:
             self.exceptions = []
-        elif any(noted.identity == id(error) for noted in self.exceptions):
-            return
-        if len(self.exceptions) < _MAX_EXCEPTIONS:
-            self.exceptions.append(NotedException(type(error).__name__, handled, source, id(error)))
+        noted = self.exceptions
+        for link in _chain(error):
+            attributes = link.__dict__
+            for index, known in enumerate(noted):
+                if known.attributes is attributes:
+                    noted[index] = known._replace(handled=handled)
+                    return
+        # The last place stays for the last exception: it is the one that ends the request, if one does.
+        del noted[_MAX_EXCEPTIONS - 1 :]
+        name = _label(type(error).__name__)[:_MAX_ERROR_TYPE]
+        noted.append(NotedException(name, handled, source, error.__dict__))
+
+    def _descend(self, environ: Mapping[str, Any]) -> bool:
+        """The router of ``environ`` is not the one that spoke before. False if it is further outside."""
+        path = environ.get("PATH_INFO", "")
+        unmatched = self.template is None or self.template == UNMATCHED
+        moved = self.path.removesuffix(path)
+        if moved and (path == "" or moved != self.path) and environ.get("SCRIPT_NAME", "").endswith(moved):
+            if not unmatched:
+                self.prefix += _mount_point((self.template or "").removeprefix(self.prefix), moved)
+            elif not _is_in_a_header(moved, environ):
+                self.prefix += moved.rstrip("/").encode("latin-1", "replace").decode("utf-8", "replace")
+        elif not unmatched and path.endswith(self.path):
+            return False
+        self.path = path
+        return True
 
 
 class _NoNote(RequestNote):
@@ -59,7 +108,7 @@ class _NoNote(RequestNote):
 
     __slots__ = ()
 
-    def endpoint(self, template: str) -> None:
+    def endpoint(self, template: str, environ: Mapping[str, Any] | None = None) -> None:
         pass
 
     def _note(self, error: BaseException, handled: bool, source: str) -> None:
@@ -73,3 +122,39 @@ def note_of(environ: Mapping[str, Any]) -> RequestNote:
     """The note of the request that ``environ`` describes. Outside an instrumented worker, one that does nothing."""
     note = environ.get(NOTE_KEY)
     return note if isinstance(note, RequestNote) else _NO_NOTE
+
+
+def _label(text: str) -> str:
+    """``text`` as a label's value: of bounded length, and valid UTF-8 whatever is in it."""
+    return text[:_MAX_TEMPLATE].encode("utf-8", "replace").decode("utf-8")
+
+
+def _mount_point(template: str, moved: str) -> str:
+    """The part of ``template`` that matched ``moved``: its first segments, as many, without a catch-all."""
+    segments = template.split("/")[: moved.rstrip("/").count("/") + 1]
+    return "/".join(segments).partition("*")[0].rstrip("/")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and those it was raised from or while handling, the latest first. They may be chained in a circle."""
+    link: BaseException | None = error
+    for _ in range(_MAX_CHAIN):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _is_in_a_header(prefix: str, environ: Mapping[str, Any]) -> bool:
+    """Whether a header spells ``prefix`` or some segments of it, so that a client may have chosen it.
+
+    Those for content negotiation do not count: ``Accept-Language: de`` says nothing about a mount at ``/de``.
+    """
+    segments = f"/{prefix.strip('/')}/"
+    for name, value in environ.items():
+        if name.startswith("HTTP_") and not name.startswith("HTTP_ACCEPT") and isinstance(value, str):
+            for word in value.split(","):
+                spelled = word.strip(" /")
+                if spelled and f"/{spelled}/" in segments:
+                    return True
+    return False
