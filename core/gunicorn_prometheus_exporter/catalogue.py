@@ -138,7 +138,7 @@ CATALOGUE: Final = _catalogue(
         "gunicorn_worker_busy_seconds",
         "counter",
         "worker_id",
-        "Time with at least one request in progress.",
+        "Time with at least one request in progress, up to now; of a sync worker, with a connection.",
     ),
     _saturation(
         "gunicorn_worker_request_seconds",
@@ -193,6 +193,12 @@ CATALOGUE: Final = _catalogue(
     _lifecycle("gunicorn_master_signals", "counter", "signal", "Signals the master handled."),
     _lifecycle("gunicorn_master_reloads", "counter", "", "Configuration reloads (HUP)."),
     _lifecycle("gunicorn_worker_cpu_seconds", "counter", "worker_id mode", "CPU time by mode: user or system."),
+    _lifecycle(
+        "gunicorn_worker_memory_pss_bytes",
+        "gauge",
+        "worker_id",
+        "Memory of the worker, with each shared page divided by how many processes share it (Linux).",
+    ),
     _lifecycle(
         "gunicorn_worker_start_time_seconds",
         "gauge",

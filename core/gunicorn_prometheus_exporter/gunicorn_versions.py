@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
-from types import FrameType
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType, ModuleType
 from typing import Any, Final, Protocol
 
+import gunicorn
+from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors as http_errors
 from gunicorn.http.wsgi import FileWrapper
 
 
 class BodyMeter(Protocol):
-    """Something whose ``length`` goes down by the bytes of a request body as they are received."""
+    """Something whose ``length`` goes down from 0 by the bytes of a request body as they are received."""
 
     length: int
 
 
-class _ChunkedMeter:
-    """A chunked body's reader that counts: Gunicorn's own has no counter."""
+class _ReaderMeter:
+    """A body's reader that counts what it got.
+
+    Gunicorn's reader of chunks counts nothing, and that of a sized body counts what it was asked for, which is not what
+    it got from a client that stops sending.
+    """
 
     def __init__(self, reader: Any) -> None:
         self.length = 0
@@ -57,10 +66,10 @@ class WholeBody:
         self.length = -size
 
 
-def unsized_body_meter(body: Any) -> BodyMeter:
-    """A meter for ``body``, a ``wsgi.input`` that does not come with a Content-Length counted down as it is read."""
+def body_meter(body: Any) -> BodyMeter:
+    """A meter for ``body``, the ``wsgi.input`` of a request that has a body, or may have one."""
     if hasattr(body, "reader"):
-        body.reader = meter = _ChunkedMeter(body.reader)
+        body.reader = meter = _ReaderMeter(body.reader)
         return meter
     if hasattr(body, "_next_chunk"):
         return _StreamMeter(body)
@@ -72,13 +81,33 @@ def file_wrapper_frame(frame: FrameType) -> bool:
     return isinstance(frame.f_locals.get("self"), FileWrapper)
 
 
+def eventlet_sendfile_frame(frame: FrameType) -> bool:
+    """Whether ``frame`` is the ``sendfile`` that Gunicorn's eventlet worker (up to 25) gives to sockets."""
+    return frame.f_code.co_name == "_eventlet_socket_sendfile"
+
+
+@contextmanager
+def unpatched(eventlet: ModuleType) -> Iterator[None]:
+    """Import Gunicorn's eventlet worker inside this, and ``eventlet`` patches nothing yet: the worker shall do that.
+
+    From Gunicorn 24 on the import itself patches it, and so in the master, whose threads then are green. But its main
+    loop waits for signals in a way of which eventlet does not know, so that none of them would ever run.
+    """
+    patch = eventlet.monkey_patch
+    eventlet.monkey_patch = lambda **on: None  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        eventlet.monkey_patch = patch  # type: ignore[attr-defined]
+
+
 def peer_is_trusted(request: Any) -> bool:
     """Whether Gunicorn believes what the peer of its ``request`` says of a request's way (``forwarded_allow_ips``)."""
     peer, cfg = request.peer_addr, request.cfg
     if not isinstance(peer, tuple) or "*" in cfg.forwarded_allow_ips or peer[0] in cfg.forwarded_allow_ips:
         return True
     # Before 25 the setting lists addresses only.
-    networks = getattr(cfg, "forwarded_allow_networks", tuple)()
+    networks: Iterable[Any] = getattr(cfg, "forwarded_allow_networks", tuple)()
     try:
         address = ipaddress.ip_address(peer[0])
     except ValueError:
@@ -86,9 +115,9 @@ def peer_is_trusted(request: Any) -> bool:
     return any(address in network for network in networks)
 
 
-def listener_addresses(arbiter: Any) -> list[tuple[str, int]]:
-    """The TCP addresses that the workers of ``arbiter`` listen on by themselves (``reuse_port``, from 25 on)."""
-    if arbiter.LISTENERS or not arbiter.cfg.reuse_port:
+def own_listener_addresses(arbiter: Any) -> list[tuple[str, int]]:
+    """The TCP addresses on which each worker of ``arbiter`` has a listener of its own: ``reuse_port``, from 24 on."""
+    if not arbiter.cfg.reuse_port or gunicorn.version_info < (24,):
         return []
     return [address[:2] for address in arbiter.cfg.address if isinstance(address, tuple)]
 
@@ -135,3 +164,33 @@ def parse_error_reason(error: BaseException) -> str | None:
         if cls.__name__ in _REFUSALS:
             return _REFUSALS[cls.__name__]
     return "other" if isinstance(error, http_errors.ParseException) else None
+
+
+# Until Gunicorn 24 the master reaped its workers inside the SIGCHLD handler, in the middle of whatever it was doing.
+REAPS_IN_SIGNAL_HANDLER: Final = not hasattr(Arbiter, "signal_chld")
+
+
+def reaped_exitcode(frame: FrameType | None, pid: int) -> int | None:
+    """How the worker ``pid`` ended, negative for a signal, where ``frame`` was called while Gunicorn reaps it.
+
+    Gunicorn's hooks are not told; only its own local variables have it. None if they do not.
+    """
+    while frame is not None and frame.f_code.co_name != Arbiter.reap_workers.__name__:
+        frame = frame.f_back
+    if frame is None or frame.f_locals.get("wpid") != pid:
+        return None
+    status = frame.f_locals.get("status")
+    return os.waitstatus_to_exitcode(status) if isinstance(status, int) else None
+
+
+def reexec_arguments(arguments: list[str]) -> list[str]:
+    """The command line that starts this Gunicorn again, given the one that Gunicorn remembers.
+
+    Started by ``python -m gunicorn`` it remembers the file, and a file's directory comes first on the new process's
+    path: there Gunicorn's ``http`` would stand in for the standard library's, which everything here imports.
+    """
+    if len(arguments) > 1 and os.path.abspath(arguments[1]) == os.path.join(
+        os.path.dirname(gunicorn.__file__), "__main__.py"
+    ):
+        return [arguments[0], "-m", "gunicorn", *arguments[2:]]
+    return arguments

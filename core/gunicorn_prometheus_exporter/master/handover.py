@@ -21,6 +21,8 @@ class Handover:
 
 def leave(environment: MutableMapping[str, str], directory: str | None, listener: int) -> None:
     """In the process that is about to become the new master: leave word in the environment it will see."""
+    # This master's own environment may be that of its predecessor's word, whose descriptor is something else by now.
+    find(environment)
     if directory is not None:
         environment[_DIRECTORY] = directory
     if listener >= 0:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .. import process
-from ..catalogue import CATALOGUE
+from ..catalogue import CATALOGUE, UNROUTED
 from ..failures import Failures
+from ..gunicorn_versions import reexec_arguments
 from ..recorder.recorder import Recorder
 from ..recorder.series import CappedCounter
 from ..settings import Settings, SettingsError, read_settings
 from ..storage.files import FileStore, open_named, open_private
 from ..storage.segments import Segments
 from . import handover
-from .hooks import put_in_front
+from .hooks import put_around
+from .last_word import give_cell, speak_for
+from .lifecycle import Lifecycle
 from .metrics_port import MetricsPort
+from .nameplate import Nameplate
+from .sampler import Sampler
 from .seat import Seat
 
 
@@ -28,13 +36,18 @@ class Master:
     _of_this_process: ClassVar[Master | None] = None
 
     @classmethod
+    def existing(cls) -> Master | None:
+        """The master of this process, or of the one that forked it, if there is one."""
+        return cls._of_this_process
+
+    @classmethod
     def of_this_process(cls, cfg: Any, log: Any) -> Master:
         """The master of this process, with its hooks in ``cfg``: a reload makes a new configuration each time."""
         master = cls._of_this_process
         if master is None:
             master = cls._of_this_process = cls(cfg, log)
-        elif master._cfg is not cfg:
-            master._reconfigure(cfg)
+        else:
+            master.reconfigure(cfg)
         return master
 
     def __init__(self, cfg: Any, log: Any) -> None:
@@ -44,24 +57,76 @@ class Master:
         self.failures: Failures = here.failures
         self._cfg = cfg
         self._log = log
+        self._pid = os.getpid()
+        self._closed = False
         left = handover.find(os.environ)
         self.store = self._open_store(cfg, left.directory)
         self._slot = self.store.slots.take("m")
         self._segments = Segments(self.store, self._slot.owner)
-        errors = CappedCounter(self._segments.get("counter"), CATALOGUE["gunicorn_exporter_errors"], 1000, [])
+        self._nameplate = Nameplate(self._segments)
+        self._nameplate.show(cfg)
+        counters = self._segments.get("counter")
+        errors = CappedCounter(counters, CATALOGUE["gunicorn_exporter_errors"], 1000, [])
         here.bind(self.store, self._segments)
         here.failures.send_to(errors.increment)
-        self._port = MetricsPort(self.store.directory, self.settings, here.failures, left.listener)
-        here.when_worker_is_born.append(self._port.abandon)
+        self._sampler = Sampler(self.store, self._segments, here.failures)
+        self._port = MetricsPort(
+            self.store.directory, self.settings, here.failures, left.listener, before_scrape=self._sampler.sample
+        )
+        here.when_worker_is_born += [self._port.abandon, self._sampler.abandon]
+        self._lifecycle = Lifecycle(
+            counters,
+            here.failures,
+            max_endpoints=self.settings.max_series,
+            serving=self._serving,
+            bury=self._bury,
+            reconfigured=self.reconfigure,
+        )
         self._install_hooks()
+        # Gunicorn does not come by on_exit when its main loop fails.
+        atexit.register(self.close)
+
+    def watch(self, arbiter: Any) -> None:
+        """Count what happens to ``arbiter`` and its workers from now on. Safe to call again."""
+        self._lifecycle.watch(arbiter)
+        self._sampler.watch(arbiter)
 
     def seat_worker(self) -> Seat:
         """A seat for the worker that is about to be forked. Raises OSError, NoSlotError."""
         return Seat(self.store, self.settings, self.store.slots.take())
 
-    def serve(self, arbiter: Any) -> None:
+    def serve(self) -> None:
         """Open the metrics endpoint, unless it is open or a sidecar has that part."""
         self._port.open(self._log)
+
+    def leave_serving_to_sidecar(self) -> None:
+        """Close the metrics endpoint, or do not open it."""
+        self._port.leave_to_sidecar()
+
+    def reconfigure(self, cfg: Any) -> None:
+        """Gunicorn has read its configuration again. Settings that cannot be used leave those in force as they are."""
+        if cfg is self._cfg:
+            return
+        self._cfg = cfg
+        self._install_hooks()
+        self._nameplate.show(cfg)
+        try:
+            self.settings = read_settings(os.environ)
+        except SettingsError as error:
+            self._log.error("%s\nThe settings in force stay in force.", error)
+            return
+        self._port.follow(self.settings, self._log)
+
+    def close(self) -> None:
+        """Stop serving, and leave the storage: a private one goes with its last master. Safe to call again."""
+        if self._closed or os.getpid() != self._pid:
+            return
+        self._closed = True
+        self._lifecycle.settle()
+        self._sampler.close()
+        self._port.close()
+        self.store.slots.let_go(self._slot)
+        self.store.close()
 
     def _open_store(self, cfg: Any, inherited: str | None) -> FileStore:
         report = self.failures.report
@@ -79,62 +144,75 @@ class Master:
             ) from error
 
     def _install_hooks(self) -> None:
-        for name, ours in (
-            ("when_ready", self._when_ready),
-            ("pre_fork", self._pre_fork),
-            ("child_exit", self._child_exit),
-            ("pre_exec", self._pre_exec),
-            ("on_exit", self._on_exit),
-        ):
-            put_in_front(self._cfg, name, ours)
+        guarded = self._guarded
+        put_around(self._cfg, "when_ready", guarded(self.watch), guarded(lambda arbiter: self.serve()))
+        put_around(self._cfg, "pre_fork", guarded(self._pre_fork))
+        put_around(self._cfg, "post_fork", guarded(self._post_fork))
+        put_around(self._cfg, "child_exit", self._child_exit)
+        put_around(self._cfg, "pre_exec", guarded(self._pre_exec))
+        put_around(self._cfg, "on_exit", guarded(lambda arbiter: self.close()))
 
-    def _reconfigure(self, cfg: Any) -> None:
-        """Gunicorn has read its configuration again. Settings that cannot be used leave those in force as they are."""
-        self._cfg = cfg
-        try:
-            self.settings = read_settings(os.environ)
-        except SettingsError as error:
-            self._log.error("%s\nThe settings in force stay in force.", error)
-        self._install_hooks()
+    def _guarded(self, ours: Callable[..., None]) -> Callable[..., None]:
+        """``ours``, but what it raises is not Gunicorn's problem."""
 
-    def _when_ready(self, arbiter: Any) -> None:
-        self.serve(arbiter)
-
-    def _pre_fork(self, arbiter: Any, worker: Any) -> None:
-        # The worker class may have come with a reload, long after when_ready.
-        self.serve(arbiter)
-        self.failures.flush()
-
-    def _child_exit(self, arbiter: Any, worker: Any) -> None:
-        owner = getattr(worker, "prometheus_owner", None)
-        if owner is not None:
+        def hook(*arguments: Any) -> None:
             try:
-                self._bury(owner)
+                ours(*arguments)
             except Exception as error:
                 self.failures.report("lifecycle", error)
 
-    def _bury(self, owner: str) -> None:
-        """Count what the dead worker of slot ``owner`` left unfinished, and forget what meant that it was alive.
+        return hook
 
-        If the slot has a new worker already, that one has done so.
+    def _pre_fork(self, arbiter: Any, worker: Any) -> None:
+        # The worker class may have come with a reload, long after when_ready.
+        self.watch(arbiter)
+        self.serve()
+        self._lifecycle.settle()
+        give_cell(worker)
+        self.failures.flush()
+
+    def _post_fork(self, arbiter: Any, worker: Any) -> None:
+        # A worker of another class than ours has not let go of it yet.
+        self._port.abandon()
+        self._sampler.abandon()
+        speak_for(worker)
+
+    def _child_exit(self, arbiter: Any, worker: Any) -> None:
+        self._lifecycle.reaped(worker, sys._getframe(1))
+
+    def _serving(self, worker: Any) -> str:
+        """The endpoint of the request that ``worker``, which is still alive, has been serving the longest."""
+        owner = getattr(worker, "prometheus_owner", None)
+        journal = None if owner is None else self.store.open_journal(owner, 1)
+        if journal is None or journal.pid() != worker.pid:
+            return UNROUTED
+        requests = sorted(journal.unfinished(), key=lambda request: request.start)
+        return requests[0].endpoint or UNROUTED if requests else UNROUTED
+
+    def _bury(self, worker: Any) -> None:
+        """Count what the dead ``worker`` left unfinished, and forget what meant that it was alive.
+
+        If its slot has a new worker already, that one has done so.
         """
+        owner = getattr(worker, "prometheus_owner", None)
+        if owner is None:
+            return
+        self._sampler.worker_gone(worker)
         slot = self.store.slots.take_owner(owner)
         if slot is None:
             return
         try:
-            self.store.discard_live(owner)
-            journal = self.store.open_journal(owner, 1)
+            self.store.discard_live(slot.owner)
+            journal = self.store.open_journal(slot.owner, 1)
             if journal.busy():
-                Recorder(Segments(self.store, owner), journal, self.settings).recover_all()
+                segments = Segments(self.store, slot.owner)
+                Recorder(segments, journal, self.settings).recover_all()
+                segments.close()
         finally:
-            self.store.discard_live(owner)
+            self.store.discard_live(slot.owner)
             self.store.slots.let_go(slot)
 
     def _pre_exec(self, arbiter: Any) -> None:
         directory = self.store.directory if self.store.private else None
         handover.leave(arbiter.cfg.env_orig, directory, self._port.fileno())
-
-    def _on_exit(self, arbiter: Any) -> None:
-        self._port.close()
-        self.store.slots.let_go(self._slot)
-        self.store.close()
+        arbiter.START_CTX["args"] = reexec_arguments(arbiter.START_CTX["args"])

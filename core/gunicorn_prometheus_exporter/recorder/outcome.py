@@ -8,13 +8,16 @@ from typing import Any, Final, NamedTuple
 
 import gunicorn
 
-from ..gunicorn_versions import MALFORMED_BODY, file_wrapper_frame
+from ..gunicorn_versions import MALFORMED_BODY, eventlet_sendfile_frame, file_wrapper_frame
 
 _GUNICORN: Final = os.path.dirname(gunicorn.__file__) + os.sep
 _WORKERS: Final = os.path.join(_GUNICORN, "workers") + os.sep
 
 CLIENT_CLOSED_REQUEST: Final = 499
 """No response: the client went away first. Not in any RFC; nginx made the number a convention."""
+
+_READING_FAILED: Final = frozenset({"ClientDisconnected", "UnreadablePostError", "DisconnectionError"})
+"""What Werkzeug, Django and WebOb raise when the client goes away before its whole body is there."""
 
 
 class Outcome(NamedTuple):
@@ -32,7 +35,7 @@ def failed_outcome(error: BaseException, response: Any, sent: int) -> Outcome:
         if error.__context__ is None:
             return Outcome(response_status(response), False, None)
         error = error.__context__
-    if _is_clients_doing(error):
+    if is_clients_doing(error):
         return Outcome(_status_without_client(error, response), True, None)
     if not response.headers_sent:
         return Outcome(500, False, error)
@@ -54,12 +57,21 @@ def _status_without_client(error: BaseException, response: Any) -> int:
     return CLIENT_CLOSED_REQUEST
 
 
-def _is_clients_doing(error: BaseException) -> bool:
-    """Whether ``error`` came up while Gunicorn read from the client or wrote to it.
+def is_clients_doing(error: BaseException) -> bool:
+    """Whether ``error`` came up while Gunicorn read from the client or wrote to it, or was raised from one that did.
 
     An OSError alone tells nothing, since applications raise their own. What counts is where it was raised: in the
     part of Gunicorn that talks to the socket, be it called by the worker or by an application that reads its input.
     """
+    cause = error.__cause__
+    return (
+        type(error).__name__ in _READING_FAILED
+        or _came_from_the_socket(error)
+        or (cause is not None and _came_from_the_socket(cause))
+    )
+
+
+def _came_from_the_socket(error: BaseException) -> bool:
     if not isinstance(error, (OSError, *MALFORMED_BODY)) and not type(error).__name__.startswith("HTTP2"):
         return False
     traceback = error.__traceback__
@@ -82,4 +94,5 @@ def _talks_to_client(frame: FrameType) -> bool:
 def _is_transport(frame: FrameType) -> bool:
     """Below Gunicorn there are only sockets: the standard library's, gevent's or eventlet's, and our own meter."""
     module = str(frame.f_globals.get("__name__", ""))
-    return module.partition(".")[0] in {"socket", "ssl", "gevent", "eventlet", "h2", __name__.partition(".")[0]}
+    packages = {"socket", "ssl", "gevent", "eventlet", "h2", __name__.partition(".")[0]}
+    return module.partition(".")[0] in packages or eventlet_sendfile_frame(frame)

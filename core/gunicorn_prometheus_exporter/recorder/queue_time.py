@@ -15,7 +15,7 @@ from .series import HistogramCells, histogram_cells
 _QUEUE_SECONDS: Final = CATALOGUE["gunicorn_http_request_queue_seconds"]
 _LONGEST: Final = 3600.0
 
-# `t=1512379167.574` (nginx), `t=1512379167574000` (Apache), `1512379167574` (Heroku). The proxy farthest out comes first.
+# `t=1512379167.574` (nginx), `t=1512379167574000` (Apache), `1512379167574` (Heroku). The outermost proxy comes first.
 _START: Final = re.compile(r"[ \t]*(?:t=)?[ \t]*([0-9]{1,20}(?:\.[0-9]{0,20})?)[ \t]*(?:,.*)?", re.ASCII)
 # Nothing tells the unit but the size: in each, the present has ten, thirteen, sixteen or nineteen digits.
 _SCALES: Final = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Final
 
 from ..catalogue import CATALOGUE, DURATION_BUCKETS, OTHER_METHOD, SIZE_BUCKETS, UNROUTED
-from ..gunicorn_versions import peer_is_trusted, unsized_body_meter
+from ..gunicorn_versions import body_meter, peer_is_trusted
 from ..settings import Settings
 from ..storage.journal import BUSY_WORD, FREE, NO_RESPONSE_YET, SCRATCH_CELL, Journal, Unfinished, method_word
 from ..storage.segments import Segments
@@ -51,7 +51,7 @@ class Recorder:
         self._in_progress_cell = self._gauges.index(gauge_key(_IN_PROGRESS, worker))
         self._in_progress = 0
         self._occupants = 0
-        self._is_held = False
+        self.is_held = False
         self._busy = 0.0
         self._busy_since = 0.0
 
@@ -66,14 +66,15 @@ class Recorder:
             cell = journal.free.pop()
         except IndexError:
             cell = SCRATCH_CELL
-        request = self._request_class(journal, cell, method, start_response)
+        request = self._request_class(journal, cell, method, environ["PATH_INFO"], start_response)
         body = environ["wsgi.input"]
         try:
             request.body = body.reader
-            request.body_length = body.reader.length
+            has_body = body.reader.length > 0
         except AttributeError:
-            request.body = unsized_body_meter(body)
-            request.body_length = 0
+            has_body = True
+        if has_body:
+            request.body = body_meter(body)
         method_code = self._method_words[method]
         words, doubles = journal.words, journal.doubles
         gauges = self._gauges.cells
@@ -98,17 +99,17 @@ class Recorder:
         sent = response.sent if request.meter is None else response.sent + request.meter.sent
         outcome = failed_outcome(error, response, sent) if error is not None else None
         status = response_status(response) if outcome is None else outcome.status
-        self._write(request, now, request.body_length - request.body.length, sent, status)
-        if outcome is not None or request.exceptions is not None:
+        self._write(request, now, -request.body.length, sent, status)
+        if outcome is not None or request.exceptions is not None or request.client_left:
             self._write_troubles(request, outcome)
 
     def hold(self) -> None:
         """The worker is busy from now on, whether or not a request is in progress, until `release`."""
-        if self._is_held:
+        if self.is_held:
             return
         now = monotonic()
         with self._lock:
-            self._is_held = True
+            self.is_held = True
             if self._occupants == 0:
                 self._busy_since = now
                 self._journal.doubles[BUSY_WORD] = self._busy - now
@@ -116,11 +117,11 @@ class Recorder:
 
     def release(self) -> None:
         """Undo `hold`."""
-        if not self._is_held:
+        if not self.is_held:
             return
         now = monotonic()
         with self._lock:
-            self._is_held = False
+            self.is_held = False
             self._occupants -= 1
             if self._occupants == 0:
                 self._busy += now - self._busy_since
@@ -186,6 +187,8 @@ class Recorder:
                 self._busy += now - self._busy_since
                 journal.doubles[BUSY_WORD] = self._busy
         if cell != SCRATCH_CELL:
+            # A thread of the application's that speaks on, now too late, must not write into the cell's next request.
+            request.cell = SCRATCH_CELL
             journal.free.append(cell)
         if first_byte is not None and request.started:
             self._observe(first_byte, request.started - request.start)
@@ -198,12 +201,14 @@ class Recorder:
 
     def _write_troubles(self, request: RecordedRequest, outcome: Outcome | None) -> None:
         method, endpoint = request.method, request.template or UNROUTED
+        escaped = outcome.escaped if outcome is not None else None
+        if escaped is not None:
+            request.unhandled(escaped, "wsgi")
         with self._lock:
-            self._troubles.exceptions(
-                method, endpoint, request.exceptions or (), outcome.escaped if outcome is not None else None
-            )
-            if outcome is not None and outcome.aborted:
+            self._troubles.exceptions(method, endpoint, request.exceptions or (), escaped)
+            if request.client_left or (outcome is not None and outcome.aborted):
                 self._troubles.aborted(method, endpoint)
+        request.exceptions = None
 
     def _resolve(self, key: RequestKey) -> RequestCells:
         with self._lock:

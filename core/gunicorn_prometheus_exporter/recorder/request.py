@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
 from ..note import RequestNote
 from ..storage.journal import Journal
 from .meters import BodyMeter, SendfileMeter
+from .outcome import is_clients_doing
 
 
 class RecordedRequest(RequestNote):
     """A request that is being recorded.
 
-    ``body`` counts its ``length`` down as the request's body is received, from ``body_length`` on. ``started`` is
+    ``body`` counts its ``length`` down from 0 as the request's body is received. ``started`` is
     the reading of the monotonic clock at the response's start, 0.0 until then or if nobody asked for it.
+    ``client_left`` says that the application noticed: a framework told of an exception that came from that.
     """
 
     __slots__ = (
         "_start_response",
         "body",
-        "body_length",
         "cell",
+        "client_left",
         "journal",
         "meter",
         "method",
@@ -32,8 +34,8 @@ class RecordedRequest(RequestNote):
     )
 
     body: Any
-    body_length: int
     cell: int
+    client_left: bool
     journal: Journal
     meter: BodyMeter | SendfileMeter | None
     method: str
@@ -41,9 +43,12 @@ class RecordedRequest(RequestNote):
     start: float
     started: float
 
-    def __init__(self, journal: Journal, cell: int, method: str, start_response: Callable[..., Any]) -> None:
+    def __init__(self, journal: Journal, cell: int, method: str, path: str, start_response: Callable[..., Any]) -> None:
         self.template = None
         self.exceptions = None
+        self.path = path
+        self.prefix = ""
+        self.client_left = False
         self.journal = journal
         self.cell = cell
         self.method = method
@@ -52,9 +57,15 @@ class RecordedRequest(RequestNote):
         self._start_response = start_response
         self.response = start_response.__self__  # type: ignore[attr-defined]  # always Gunicorn's Response
 
-    def endpoint(self, template: str) -> None:
-        self.template = template
-        self.journal.set_endpoint(self.cell, template)
+    def endpoint(self, template: str, environ: Mapping[str, Any] | None = None) -> None:
+        super().endpoint(template, environ)
+        self.journal.set_endpoint(self.cell, self.template or "")
+
+    def _note(self, error: BaseException, handled: bool, source: str) -> None:
+        if is_clients_doing(error):
+            self.client_left = True
+        else:
+            super()._note(error, handled, source)
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """WSGI's ``start_response``, which also leaves the status in the journal."""

@@ -35,15 +35,12 @@ class Troubles:
     def exceptions(
         self, method: str, endpoint: str, noted: Sequence[NotedException], escaped: BaseException | None
     ) -> None:
-        """Count what a bridge ``noted`` and what ``escaped`` to the server: each exception once."""
+        """Count the exceptions ``noted``, and once more, for the families by worker, the one that ``escaped``."""
         for exception in noted:
             self._exception(method, endpoint, exception.error_type, exception.handled, exception.source)
-        if escaped is None:
-            return
-        name = type(escaped).__name__
-        self._count(self._escaped, ESCAPED_EXCEPTIONS.name, method, endpoint, self._error_types.bounded(name))
-        if not any(exception.identity == id(escaped) for exception in noted):
-            self._exception(method, endpoint, name, False, "wsgi")
+        if escaped is not None:
+            name = self._error_types.bounded(type(escaped).__name__)
+            self._count(self._escaped, ESCAPED_EXCEPTIONS.name, method, endpoint, name)
 
     def aborted(self, method: str, endpoint: str) -> None:
         """Count a response that was cut short."""

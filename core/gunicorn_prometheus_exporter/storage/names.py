@@ -7,6 +7,9 @@ prometheus_client has a process id:
 ``m<n>``  master slot *n*
 ``s<n>``  what a master sampled about the worker in slot *n*; means nothing once that worker is gone
 
+The types ``info`` and ``stateset``, which prometheus_client has no multiprocess mode for, end in ``.state`` instead:
+its collector reads every file that ends in ``.db``, and must find nothing there that it does not understand.
+
 Any other owner is a process that uses prometheus_client by itself in the same directory.
 """
 
@@ -16,8 +19,10 @@ import re
 from dataclasses import dataclass
 
 _SEGMENT = re.compile(
-    r"(?:(?P<kind>counter|histogram|summary|info|stateset)|gauge_(?P<mode>[a-z]+))_(?P<owner>[A-Za-z0-9]+)\.db"
+    r"(?:(?P<kind>counter|histogram|summary)|gauge_(?P<mode>[a-z]+))_(?P<owner>[A-Za-z0-9]+)\.db"
+    r"|(?P<state>info|stateset)_(?P<state_owner>[A-Za-z0-9]+)\.state"
 )
+_STATES = frozenset({"info", "stateset"})
 
 DIRECTORY_LOCK = "directory.lock"
 
@@ -33,7 +38,7 @@ class SegmentName:
     @property
     def filename(self) -> str:
         prefix = f"gauge_{self.mode}" if self.kind == "gauge" else self.kind
-        return f"{prefix}_{self.owner}.db"
+        return f"{prefix}_{self.owner}.{'state' if self.kind in _STATES else 'db'}"
 
     @property
     def is_live(self) -> bool:
@@ -46,7 +51,8 @@ def parse_segment_name(filename: str) -> SegmentName | None:
     match = _SEGMENT.fullmatch(filename)
     if match is None:
         return None
-    return SegmentName(match["kind"] or "gauge", match["mode"] or "", match["owner"])
+    kind = match["state"] or match["kind"] or "gauge"
+    return SegmentName(kind, match["mode"] or "", match["state_owner"] or match["owner"])
 
 
 def lock_name(owner: str) -> str:

@@ -7,6 +7,7 @@ the count is written last, so a reader sees whole entries only and a killed writ
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
 import struct
@@ -53,7 +54,7 @@ class Segment:
             else:
                 self._positions.update(self._scan())
         except BaseException:
-            os.close(fd)
+            self.close()
             raise
 
     def index(self, key: str) -> int:
@@ -96,6 +97,9 @@ class Segment:
             os.close(self._fd)
             self._fd = -1
 
+    def __del__(self) -> None:
+        self.close()
+
     def _append(self, key: str) -> int:
         encoded = key.encode("utf-8", "replace")
         padded = encoded + b" " * (8 - (len(encoded) + 4) % 8)
@@ -132,7 +136,7 @@ class Segment:
 
     def _scan(self) -> Iterator[tuple[str, int]]:
         data, used = self._bytes, self._used
-        if not _HEADER <= used <= len(data):
+        if not _HEADER <= used <= len(data) or used % 8:
             raise SegmentCorruptError(f"used length {used} in a segment of {len(data)} bytes")
         position = _HEADER
         while position < used:
@@ -140,8 +144,11 @@ class Segment:
             value = position + 4 + length + (8 - (length + 4) % 8)
             if length < 0 or value + 16 > used:
                 raise SegmentCorruptError(f"entry at byte {position} does not fit")
+            key = data[position + 4 : position + 4 + length]
             try:
-                yield data[position + 4 : position + 4 + length].decode(), value // 8
-            except UnicodeDecodeError as error:
-                raise SegmentCorruptError(f"key at byte {position} is not UTF-8") from error
+                # A reader takes a segment with one key that is none for corrupt, so nobody would see what is added.
+                json.loads(key)
+                yield key.decode(), value // 8
+            except (ValueError, RecursionError) as error:
+                raise SegmentCorruptError(f"key at byte {position} is not JSON") from error
             position = value + 16

@@ -1,12 +1,17 @@
 """The eventlet worker, which Gunicorn has up to 25."""
 
-from gunicorn.workers.geventlet import EventletWorker
+import eventlet
 
-from .mixin import PrometheusMixin
+from ..gunicorn_versions import unpatched
+from .connections import CountsConnections
+
+with unpatched(eventlet):
+    from gunicorn.workers.geventlet import EventletWorker
 
 
-class PrometheusEventletWorker(PrometheusMixin, EventletWorker):
+class PrometheusEventletWorker(CountsConnections, EventletWorker):
     """Gunicorn's eventlet worker, measured."""
 
-    def _prometheus_concurrency(self) -> int:
-        return int(self.cfg.worker_connections)
+    def patch(self) -> None:
+        eventlet.monkey_patch()
+        super().patch()

@@ -2,11 +2,8 @@
 
 from gunicorn.workers.ggevent import GeventWorker
 
-from .mixin import PrometheusMixin
+from .connections import CountsConnections
 
 
-class PrometheusGeventWorker(PrometheusMixin, GeventWorker):
+class PrometheusGeventWorker(CountsConnections, GeventWorker):
     """Gunicorn's gevent worker, measured."""
-
-    def _prometheus_concurrency(self) -> int:
-        return int(self.cfg.worker_connections)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from .. import process
+from ..catalogue import CATALOGUE
 from ..gunicorn_versions import parse_error_reason
 from ..master.master import Master
 from ..master.seat import Seat
 from ..recorder.recorder import Recorder
+from ..recorder.series import gauge_key
 from ..storage.journal import Journal, Phase
+from ..storage.segments import Segments
 from .instrument import InstrumentedApp, reached_application, recording_post_request
 
 if TYPE_CHECKING:
@@ -25,7 +29,9 @@ class PrometheusMixin(_Base):
     _prometheus_seat: Seat | None = None
     _prometheus_recorder: Recorder | None = None
     _prometheus_journal: Journal | None = None
+    _prometheus_segments: Segments | None = None
     _pid: Any = None
+    _alive = True
     wsgi: Any
 
     @classmethod
@@ -46,6 +52,8 @@ class PrometheusMixin(_Base):
 
     def __init__(self, age: int, ppid: int, sockets: Any, app: Any, timeout: float, cfg: Any, log: Any) -> None:
         super().__init__(age, ppid, sockets, app, timeout, cfg, log)
+        self.prometheus_born = time.time()
+        """The Unix time at which the worker was about to be forked."""
         try:
             self._prometheus_seat = Master.of_this_process(cfg, log).seat_worker()
         except Exception as error:
@@ -61,6 +69,18 @@ class PrometheusMixin(_Base):
         self._pid = value
         if self._prometheus_seat is not None and isinstance(value, int) and value != os.getpid():
             self._prometheus_seat.leave_to_worker()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker takes new work, as Gunicorn says: on a signal, or after ``max_requests``."""
+        return self._alive
+
+    @alive.setter
+    def alive(self, value: bool) -> None:
+        self._alive = value
+        journal = self._prometheus_journal
+        if not value and journal is not None and journal.phase()[0] < Phase.QUITTING:
+            journal.enter(Phase.QUITTING)
 
     @property
     def prometheus_owner(self) -> str | None:
@@ -79,12 +99,17 @@ class PrometheusMixin(_Base):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        if self._prometheus_recorder is None:
+        if self._prometheus_recorder is None or self._prometheus_segments is None:
             return
         here = process.current()
+        try:
+            self._prometheus_measure(self._prometheus_segments)
+        except Exception as error:
+            here.failures.report("storage", error)
         self.wsgi = InstrumentedApp(self.wsgi, self._prometheus_recorder, here.failures)
         here.states.mirror()
-        self._prometheus_enter(Phase.RUNNING)
+        if self.alive:
+            self._prometheus_enter(Phase.RUNNING)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Gunicorn answers a request that it refuses, or that failed."""
@@ -120,10 +145,16 @@ class PrometheusMixin(_Base):
         recorder = Recorder(storage.segments, storage.journal, seat.settings)
         recorder.recover_all()
         storage.journal.enter(Phase.BOOTING)
+        started = gauge_key(CATALOGUE["gunicorn_worker_start_time_seconds"], {"worker_id": seat.owner})
+        storage.segments.get("gauge", "livesum").write_value(started, time.time(), 0.0)
         here.bind(seat.store, storage.segments)
         here.failures.send_to(recorder.failed)
         self.cfg.set("post_request", recording_post_request(recorder, here.failures, self.cfg.post_request))
         self._prometheus_recorder, self._prometheus_journal = recorder, storage.journal
+        self._prometheus_segments = storage.segments
+
+    def _prometheus_measure(self, segments: Segments) -> None:
+        """Prepare to measure what only this class of workers has. Called when Gunicorn has set the worker up."""
 
     def _prometheus_concurrency(self) -> int:
         """How many requests the worker serves at a time, at the most."""

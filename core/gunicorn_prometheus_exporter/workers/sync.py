@@ -20,6 +20,10 @@ class PrometheusWorker(PrometheusMixin, SyncWorker):
         super().handle(listener, client, addr)
 
     def wait(self, timeout: float) -> Any:
-        if self._prometheus_recorder is not None:
+        if self._prometheus_recorder is not None and self._prometheus_recorder.is_held:
+            # With several listeners Gunicorn asks after each connection, and under full load gets an answer at once.
+            ready = super().wait(0.0)
+            if ready:
+                return ready
             self._prometheus_recorder.release()
         return super().wait(timeout)
