@@ -65,7 +65,7 @@ def _sections() -> Iterator[str]:
 
 def _row(family: Family) -> str:
     name = f"{family.name}_total" if family.kind == "counter" else family.name
-    labels = ", ".join(f"`{label}`" for label in family.labels) or "–"
+    labels = ", ".join(f"`{label}`" for label in family.labels) or "none"
     meaning = family.help
     if family.buckets:
         meaning += " Buckets: " + " ".join(f"{bound:g}" if bound < 1e6 else f"{bound:.0f}" for bound in family.buckets)

@@ -69,9 +69,9 @@ def _signalled(signum: int, ending: Ending) -> str:
 
 
 def _failure(code: int | None, word: LastWord | None) -> str | None:
-    if word is LastWord.LOADING or code == _APP_LOAD_ERROR and word in (None, LastWord.NONE):
+    if word is LastWord.LOADING or (code == _APP_LOAD_ERROR and word in (None, LastWord.NONE)):
         return "app_load_error"
-    if code == _BOOT_ERROR and word is None or code and word is LastWord.NONE:
+    if (code == _BOOT_ERROR and word is None) or (code and word is LastWord.NONE):
         return "boot_error"
     # Who is aborted from outside ends with code 1, after it has said that it was asked to.
-    return "crash" if word is LastWord.FAILED or code and word is not LastWord.ASKED else None
+    return "crash" if word is LastWord.FAILED or (code and word is not LastWord.ASKED) else None
