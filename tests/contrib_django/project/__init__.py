@@ -1,0 +1,1 @@
+"""A Django project with a page for each thing that can happen."""
