@@ -91,8 +91,10 @@ class RequestNote:
         """The router of ``environ`` is not the one that spoke before. False if it is further outside."""
         path = environ.get("PATH_INFO", "")
         unmatched = self.template is None or self.template == UNMATCHED
-        moved = self.path.removesuffix(path)
-        if moved and (path == "" or moved != self.path) and environ.get("SCRIPT_NAME", "").endswith(moved):
+        moved = self.path.removesuffix(path).rstrip("/")
+        # A mount that was asked for without its trailing slash may be given one by whoever dispatches to it.
+        is_below = path in {"", "/"} or self.path.endswith(path)
+        if moved and is_below and environ.get("SCRIPT_NAME", "").endswith(moved):
             if not unmatched:
                 self.prefix += _mount_point((self.template or "").removeprefix(self.prefix), moved)
             elif not _is_in_a_header(moved, environ):

@@ -99,6 +99,15 @@ def test_three_levels() -> None:
     assert note.template == UNMATCHED
 
 
+@pytest.mark.parametrize("asked", ["/mount", "/mount/", "/mount//"])
+def test_a_mount_is_known_with_or_without_its_slash(asked: str) -> None:
+    """A dispatcher hands a mounted application `/`, whichever of these the client asked for."""
+    note = RequestNote(asked)
+    note.endpoint("/mount*subpath", environ(asked))
+    note.endpoint("/", environ("/", "/mount"))
+    assert note.template == "/mount/"
+
+
 def test_a_router_that_found_nothing_is_no_mount() -> None:
     """A cascade: the first application knows nothing, the second does, below a mount."""
     note = RequestNote("/d/x")
