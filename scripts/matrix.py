@@ -1,5 +1,7 @@
 """The end-to-end tests on every supported Gunicorn, with the oldest and the newest Python of this machine.
 
+Some of the cells also run the tests of the bridges, so that the oldest and the newest of each framework have a turn.
+
 Each cell has its own environment in ``.venvs/``, kept for the next time, and a log beside it. Two cells run at a time.
 Runs in the development environment: ``python -m scripts.matrix``; arguments choose cells by part of their name.
 """
@@ -36,6 +38,14 @@ GUNICORNS = {
     "25.3": ("gunicorn==25.3.*", True),
     "newest": ("gunicorn", False),
 }
+# Which cells run the bridges' tests: with the oldest Python (0) or the newest (-1), and with which frameworks.
+# Django 4.2 knows no Python beyond 3.12, and Pyramid 2.0 imports the pkg_resources that setuptools 81 drops.
+BRIDGES = {
+    "22.0": (0, ("Flask==2.3.*", "Django==4.2.*; python_version < '3.13'", "pyramid==2.0.*", "setuptools<81")),
+    "25.3": (-1, ("Django==5.2.*",)),
+    "newest": (-1, ()),
+}
+BRIDGE_TESTS = ("tests/bridges", "tests/contrib_flask", "tests/contrib_django", "tests/contrib_pyramid")
 # Of the development tools, those that no end-to-end test starts.
 NOT_FOR_CELLS = re.compile(r"mypy|ruff|types-|gunicorn-prometheus-exporter")
 
@@ -52,10 +62,11 @@ class Python:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One combination to test."""
+    """One combination to test. ``frameworks`` is what to install for the bridges' tests, None to leave them out."""
 
     python: Python
     gunicorn: str
+    frameworks: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -101,8 +112,17 @@ def _inspect(candidate: str) -> Python | None:
     return Python(" ".join(path), (int(major), int(minor))) if level == "final" else None
 
 
-def requirements(gunicorn: str) -> list[str]:
-    """Return the pip arguments of a cell: the project editable, its test tools, one Gunicorn."""
+def cells_of(found: list[Python]) -> list[Cell]:
+    """Every combination of the Gunicorns with the Pythons ``found``, the oldest first."""
+    cells = []
+    for gunicorn in GUNICORNS:
+        place, frameworks = BRIDGES.get(gunicorn, (0, None))
+        cells += [Cell(python, gunicorn, frameworks if python is found[place] else None) for python in found]
+    return cells
+
+
+def requirements(gunicorn: str, frameworks: tuple[str, ...] | None = None) -> list[str]:
+    """Return the pip arguments of a cell: the project editable, its test tools, one Gunicorn, and frameworks."""
     specification, has_eventlet = GUNICORNS[gunicorn]
     declared = [Requirement(line) for line in requires(DISTRIBUTION) or []]
     development = [line for line in declared if line.marker and "dev" in re.findall(r'extra == "(\w+)"', str(line))]
@@ -112,7 +132,7 @@ def requirements(gunicorn: str) -> list[str]:
         if not NOT_FOR_CELLS.match(line.name) and line.marker and line.marker.evaluate({"extra": "dev"})
     ]
     extras = "all,eventlet" if has_eventlet else "all"
-    return ["--editable", f".[{extras}]", specification, *tools]
+    return ["--editable", f".[{extras}]", specification, *tools, *(frameworks or ())]
 
 
 def run(cell: Cell, pytest_arguments: list[str]) -> Outcome:
@@ -125,14 +145,17 @@ def run(cell: Cell, pytest_arguments: list[str]) -> Outcome:
         return result
 
     try:
-        python = ensure(ENVIRONMENTS / cell.name, requirements(cell.gunicorn), interpreter=cell.python.path)
+        python = ensure(
+            ENVIRONMENTS / cell.name, requirements(cell.gunicorn, cell.frameworks), interpreter=cell.python.path
+        )
     except EnvironmentFailure as failure:
         log_of(cell).write_text(str(failure))
         return outcome(False, "-", "no environment")
     version = subprocess.run(
         [python, "-c", "import gunicorn; print(gunicorn.__version__)"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    command = [str(python), "-m", "pytest", *pytest_arguments]
+    bridges = [] if cell.frameworks is None else BRIDGE_TESTS
+    command = [str(python), "-m", "pytest", *pytest_arguments, *bridges]
     with log_of(cell).open("w") as log:
         try:
             code = subprocess.run(
@@ -170,8 +193,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 def main(chosen: list[str]) -> int:
     """Run the cells whose name contains one of ``chosen`` (all without), print the table, fail if one failed."""
-    cells = [Cell(python, gunicorn) for gunicorn in GUNICORNS for python in pythons()]
-    cells = [cell for cell in cells if not chosen or any(part in cell.name for part in chosen)]
+    cells = [cell for cell in cells_of(pythons()) if not chosen or any(part in cell.name for part in chosen)]
     ENVIRONMENTS.mkdir(exist_ok=True)
     pytest_arguments = ["tests/e2e", "-m", "matrix", "-p", "no:cacheprovider"]
     with ThreadPoolExecutor(AT_A_TIME) as pool:

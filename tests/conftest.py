@@ -11,6 +11,16 @@ import pytest
 
 from scripts.provision import tool
 
+_TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test of a bridge is one for the matrix, which has the frameworks' versions."""
+    for item in items:
+        folder = item.path.relative_to(_TESTS).parts[0] if item.path.is_relative_to(_TESTS) else ""
+        if folder == "bridges" or folder.startswith("contrib_"):
+            item.add_marker("matrix")
+
 
 @pytest.fixture(scope="session")
 def redis_server_binary() -> Path:

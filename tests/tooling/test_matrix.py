@@ -42,6 +42,17 @@ def test_eventlet_comes_only_with_a_gunicorn_that_has_it(gunicorn: str) -> None:
     assert (".[all,eventlet]" in wanted) == (gunicorn != "newest")
 
 
+def test_the_oldest_frameworks_meet_the_oldest_python_and_the_newest_the_newest() -> None:
+    with_bridges = {cell.gunicorn: cell for cell in matrix.cells_of([OLD, NEW]) if cell.frameworks is not None}
+    assert {name: cell.python for name, cell in with_bridges.items()} == {"22.0": OLD, "25.3": NEW, "newest": NEW}
+    assert "Flask==2.3.*" in matrix.requirements("22.0", with_bridges["22.0"].frameworks)
+
+
+def test_one_python_has_all_frameworks() -> None:
+    cells = matrix.cells_of([NEW])
+    assert [cell.gunicorn for cell in cells if cell.frameworks is not None] == ["22.0", "25.3", "newest"]
+
+
 def test_a_cell_has_pytest_but_no_linter() -> None:
     names = " ".join(matrix.requirements("newest"))
     assert "pytest-timeout" in names
