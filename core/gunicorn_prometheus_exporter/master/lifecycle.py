@@ -97,6 +97,8 @@ class Lifecycle:
         """Count everything that was noted. Only for the main loop."""
         roster = self._roster
         roster.update()
+        # Gunicorn forgets a worker that somebody else has reaped when it cannot send it a signal, without a word.
+        roster.strike()
         self._signals.settle()
         while roster.born:
             roster.born.popleft()
@@ -128,8 +130,6 @@ class Lifecycle:
     def _around_kill_worker(self, kill_worker: Callable[[int, int], None], pid: int, sig: int) -> None:
         self._guarded(self._sentence, pid, sig)
         kill_worker(pid, sig)
-        # Gunicorn forgets a worker that somebody else has reaped, without a word.
-        self._noting(self._roster.strike)
 
     def _around_setup(self, setup: Callable[[Any], None], app: Any) -> None:
         setup(app)
