@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$p; break; }; done)
 PORT ?= 8000
 METRICS_PORT ?= 9091
-JOBS ?= 2
+JOBS ?= 4
 PYTEST_ARGS ?=
 
 VENV_PYTHON := .venv/bin/python
@@ -16,7 +16,7 @@ TOOLS := redis-server promtool prometheus
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo "  Variables: PORT=8000 METRICS_PORT=9091 (run), PYTEST_ARGS= JOBS=2 (test), PYTHON=python3"
+	@echo "  Variables: PORT=8000 METRICS_PORT=9091 (run), PYTEST_ARGS= JOBS=4 (test), PYTHON=python3"
 
 venv: ## Make .venv with the project and its development tools
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
