@@ -51,9 +51,7 @@ class Connection:
 
     def send_head(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> None:
         """Send a request line and headers, and nothing of a body."""
-        lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in (headers or {}).items()]
-        self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        self.send(head(method, path, headers or {}))
 
     def request(
         self,
@@ -70,13 +68,9 @@ class Connection:
             headers.setdefault("Content-Length", str(len(body)))
         if chunks is not None:
             headers["Transfer-Encoding"] = "chunked"
-        self.send_head(method, path, headers)
-        if body:
-            self.send(body)
-        for data in chunks or ():
-            self.send(chunk(data))
-        if chunks is not None:
-            self.send(chunk(b""))
+        # All at once: a server that does not wait for the body may answer and close before the rest is sent.
+        content = b"".join(map(chunk, [*chunks, b""])) if chunks is not None else body or b""
+        self.send(head(method, path, headers) + content)
         return self.read_response(method)
 
     def read_response(self, method: str = "GET") -> Response:
@@ -120,6 +114,13 @@ class Connection:
         if self._file is not None:
             self._file.close()
         self.socket.close()
+
+
+def head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
+    """A request's head; ``_`` in a header's name stands for ``-``."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def chunk(data: bytes) -> bytes:

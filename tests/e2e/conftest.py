@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.exposition import check
+from tests.e2e.exposition import lint
 from tests.e2e.harness import WORKER_CLASSES, Gunicorn
+from tests.e2e.site import Site
 
 GUNICORN_MAJOR = int(version("gunicorn").split(".")[0])
 # Gunicorn 26 removed its eventlet worker.
@@ -21,10 +22,12 @@ STARTED = pytest.StashKey[list[Gunicorn]]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the log of every gunicorn that a failed test started."""
+    """Show the log of every gunicorn that a failed test used."""
     report = yield
     if report.failed:
-        report.sections += [(f"log of gunicorn {server.pid}", server.log()) for server in item.stash.get(STARTED, [])]
+        shared = [value.server for value in getattr(item, "funcargs", {}).values() if isinstance(value, Site)]
+        for server in [*item.stash.get(STARTED, []), *shared]:
+            report.sections.append((f"log of gunicorn {server.pid}", server.log()))
     return report
 
 
@@ -45,9 +48,21 @@ def gunicorn(request: pytest.FixtureRequest, promtool: Path) -> Iterator[Callabl
         return server
 
     yield start
-    for server in running:
-        server.stop()
-    expositions = [exposition for server in running for exposition in server.expositions]
-    for server in running:
+    _finish(running, promtool)
+
+
+@pytest.fixture(scope="module", params=AVAILABLE)
+def site(request: pytest.FixtureRequest, promtool: Path) -> Iterator[Site]:
+    """One worker of each class with the traffic application, shared by the tests of a module."""
+    app = Path(__file__).with_name("traffic_app.py")
+    server = Gunicorn(app, worker_class=request.param, args=["--threads", "4", "--keep-alive", "5"])
+    yield Site(server, request.param)
+    _finish([server], promtool)
+
+
+def _finish(servers: list[Gunicorn], promtool: Path) -> None:
+    for server in servers:
         server.remove()
-    check(expositions, promtool)
+    for server in servers:
+        if server.largest:
+            lint(server.largest, promtool)

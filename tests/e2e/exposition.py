@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 from prometheus_client.core import Metric, Sample
@@ -68,28 +67,6 @@ class Exposition:
         for series, value in earlier.counters().items():
             assert series in now, f"{series} is gone"
             assert now[series] >= value, f"{series} went back from {value} to {now[series]}"
-
-
-def text_and_openmetrics(text: str, openmetrics: str) -> Exposition:
-    """The exposition, scraped in both formats one after the other: they must hold the same families."""
-    first, second = Exposition(text, openmetrics=False), Exposition(openmetrics, openmetrics=True)
-    # A sampled series may come or go in between; a family never differs by format.
-    first_names = {name for name, _ in first.series()}
-    second_names = {name for name, _ in second.series()}
-    assert first_names <= second_names, f"missing in OpenMetrics: {first_names - second_names}"
-    return second
-
-
-def check(expositions: Iterable[tuple[str, str]], promtool: Path) -> None:
-    """Parse each (media type, text) strictly, and have promtool check the largest of each format."""
-    largest: dict[bool, str] = {}
-    for media_type, text in expositions:
-        openmetrics = media_type.startswith("application/openmetrics-text")
-        Exposition(text, openmetrics=openmetrics)
-        if len(text) > len(largest.get(openmetrics, "")):
-            largest[openmetrics] = text
-    if False in largest:
-        lint(largest[False], promtool)
 
 
 def lint(text: str, promtool: Path) -> None:

@@ -20,6 +20,7 @@ when the test failed, and checks every exposition the test saw (``tests/e2e/expo
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import os
 import random
@@ -33,12 +34,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import psutil
 
 from tests.e2e.client import Connection, Response
-from tests.e2e.exposition import Exposition, text_and_openmetrics
+from tests.e2e.exposition import Exposition
 
 ROOT = Path(__file__).parents[2]
 IMPORT_ROOTS = [str(ROOT / root) for root in ("core", "contrib_flask", "contrib_django", "contrib_pyramid")]
@@ -66,6 +67,7 @@ post_worker_init = _say_booted()
 _NOT_INHERITED = ("PROMETHEUS_", "REDIS_", "GUNICORN_", "CLEANUP_DB_FILES", "SIDECAR_MODE", "LISTEN_", "NOTIFY_SOCKET")
 
 T = TypeVar("T")
+_reserved: list[IO[str]] = []
 
 
 def wait_until(fact: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
@@ -80,15 +82,24 @@ def wait_until(fact: Callable[[], T], timeout: float = 10.0, what: str = "") -> 
 
 
 def free_port() -> int:
-    """A TCP port that nobody has: below those that the kernel gives to clients, so none takes it in between."""
+    """A TCP port that nobody has, and that no other test gets while this process lives.
+
+    It is below those that the kernel gives to clients, so none takes it before the server does.
+    """
+    reservations = Path(tempfile.gettempdir()) / f"gpe-ports-{os.getuid()}"
+    reservations.mkdir(exist_ok=True)
     while True:
         port = random.SystemRandom().randrange(10_000, 32_000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        reservation = (reservations / str(port)).open("w")
+        try:
+            fcntl.flock(reservation, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        except OSError:
+            reservation.close()
+            continue
+        _reserved.append(reservation)
         return port
 
 
@@ -127,8 +138,8 @@ class Gunicorn:
         self.workers = workers
         self.directory = self.home / "metrics" if directory is None else Path(directory) if directory else None
         self.pidfile = self.home / "master.pid"
-        self.expositions: list[tuple[str, str]] = []
-        """Each exposition that was seen: its media type and its text."""
+        self.largest = ""
+        """The largest exposition in the text format that was seen, which promtool checks at the end of the test."""
         for name, text in (files or {}).items():
             (self.home / name).write_text(textwrap.dedent(text))
         (self.home / "gunicorn.conf.py").write_text(
@@ -173,13 +184,15 @@ class Gunicorn:
     # --- metrics
 
     def scrape(self) -> Exposition:
-        """What the endpoint says, in both formats, each parsed strictly, which must hold the same series."""
-        text, openmetrics = self.fetch(""), self.fetch(OPENMETRICS)
-        return text_and_openmetrics(text, openmetrics)
+        """What the endpoint says, in both formats, each parsed strictly, which must agree."""
+        text = self.scrape_once("")
+        openmetrics = self.scrape_once()
+        openmetrics.assert_not_before(text)
+        return openmetrics
 
     def scrape_once(self, accept: str = OPENMETRICS) -> Exposition:
         """As `scrape`, in one format only: for scrapes in quick succession."""
-        return Exposition(self.fetch(accept), openmetrics=accept == OPENMETRICS)
+        return self.fetch(accept)[1]
 
     def scrape_until(self, fact: Callable[[Exposition], object], timeout: float = 10.0) -> Exposition:
         """The first exposition for which ``fact`` is true; the test fails after ``timeout`` seconds without one."""
@@ -189,18 +202,21 @@ class Gunicorn:
             time.sleep(0.05)
         return self.scrape()
 
-    def fetch(self, accept: str = "", path: str = "/metrics") -> str:
-        """The text of one exposition."""
+    def fetch(self, accept: str = "", path: str = "/metrics") -> tuple[str, Exposition]:
+        """The media type that ``accept`` leads to, and the exposition, parsed as that."""
         connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=10)
         try:
             connection.request("GET", path, headers={"Accept": accept} if accept else {})
             response = connection.getresponse()
             text = response.read().decode("utf-8")
-            assert response.status == 200, f"{response.status}: {text}"
-            self.expositions.append((response.headers["Content-Type"], text))
-            return text
         finally:
             connection.close()
+        assert response.status == 200, f"{response.status}: {text}"
+        media_type = response.headers["Content-Type"]
+        is_openmetrics = media_type.startswith("application/openmetrics-text")
+        if not is_openmetrics and len(text) > len(self.largest):
+            self.largest = text
+        return media_type, Exposition(text, openmetrics=is_openmetrics)
 
     # --- processes
 

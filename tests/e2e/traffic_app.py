@@ -4,6 +4,7 @@ A query such as ``size=3000&parts=3`` says how much of it. Copied into a server'
 """
 
 import errno
+import io
 import os
 import time
 from urllib.parse import parse_qs
@@ -58,7 +59,7 @@ def do_file(environ, start_response, query):
     path = f"file-{os.getpid()}-{size}"
     with open(path, "wb") as file:
         file.truncate(size)
-    body = open(path, "rb")
+    body = open(path, "rb")  # noqa: SIM115 - the server closes it
     body.seek(offset)
     os.unlink(path)
     ok(start_response, size - offset if "length" in query else None)
@@ -67,8 +68,6 @@ def do_file(environ, start_response, query):
 
 def do_filelike(environ, start_response, query):
     """As ``file``, of something that is no file, so that there is nothing to send with sendfile."""
-    import io
-
     ok(start_response)
     return environ["wsgi.file_wrapper"](io.BytesIO(b"x" * int(query["size"])), 8192)
 

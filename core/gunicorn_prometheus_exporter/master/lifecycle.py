@@ -107,6 +107,8 @@ class Lifecycle:
             self._guarded(self._count_exit, roster.gone.popleft())
         while self._unreported:
             self._failures.report("lifecycle", self._unreported.popleft())
+        # The threads of the exporter leave it to the main loop to log what failed in them.
+        self._failures.flush()
 
     # A worker leaves its main loop through these very frames, by a SystemExit, when the arbiter forks inside of them.
     # So what forks (spawn_worker, manage_workers, reload) has nothing in a ``finally`` clause: the worker would do it.

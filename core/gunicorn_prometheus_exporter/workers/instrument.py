@@ -38,10 +38,10 @@ class InstrumentedApp:
         environ[NOTE_KEY] = request
         body = self.app(environ, request.start_response)
         try:
-            if isinstance(body, environ["wsgi.file_wrapper"]):
-                request.response.sock = request.meter = SendfileMeter(request.response.sock)
-            elif request.body.__class__ is WholeBody:
+            if request.body.__class__ is WholeBody:
                 body = request.meter = BodyMeter(body)
+            elif isinstance(body, environ["wsgi.file_wrapper"]):
+                request.response.sock = request.meter = SendfileMeter(request.response.sock)
         except Exception as error:
             self._failures.report("recorder", error)
         return body

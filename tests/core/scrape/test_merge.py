@@ -65,10 +65,10 @@ def test_the_newest_info_wins() -> None:
     """Of all label sets an info metric ever had, only the newest is there."""
     found, _ = scraper(
         MemorySegment(
-            "info_1.db",
+            "info_1.state",
             packed((key("i", "i_info", {"v": "1"}), 1.0, 10.0), (key("i", "i_info", {"v": "2"}), 1.0, 20.0)),
         ),
-        MemorySegment("info_2.db", packed((key("i", "i_info", {"v": "3"}), 1.0, 15.0))),
+        MemorySegment("info_2.state", packed((key("i", "i_info", {"v": "3"}), 1.0, 15.0))),
     )
     assert samples(found.collect())["i"] == {("i_info", frozenset({("v", "2")})): 1.0}
 
@@ -79,7 +79,7 @@ def test_infos_with_labels_are_apart() -> None:
         (b'["i", "i_info", {"shard": "%s", "v": "%s"}, "h", ["shard"]]' % (shard, version), 1.0, stamp)
         for shard, version, stamp in ((b"a", b"1", 10.0), (b"a", b"2", 20.0), (b"b", b"1", 5.0))
     ]
-    found, _ = scraper(MemorySegment("info_1.db", packed(*keys)))
+    found, _ = scraper(MemorySegment("info_1.state", packed(*keys)))
     assert set(samples(found.collect())["i"]) == {
         ("i_info", frozenset({("shard", "a"), ("v", "2")})),
         ("i_info", frozenset({("shard", "b"), ("v", "1")})),
@@ -90,8 +90,10 @@ def test_an_enum_has_one_state() -> None:
     """Two processes set different states; the later one counts, and every state has a sample. A label has no colon."""
     states = [key("e:x", "e:x", {"e:x": state}) for state in ("starting", "running", "aborted")]
     found, _ = scraper(
-        MemorySegment("stateset_1.db", packed((states[0], 0.0, 10.0), (states[1], 1.0, 10.0), (states[2], 0.0, 1.0))),
-        MemorySegment("stateset_2.db", packed((states[0], 1.0, 0.0), (states[1], 0.0, 0.0), (states[2], 1.0, 5.0))),
+        MemorySegment(
+            "stateset_1.state", packed((states[0], 0.0, 10.0), (states[1], 1.0, 10.0), (states[2], 0.0, 1.0))
+        ),
+        MemorySegment("stateset_2.state", packed((states[0], 1.0, 0.0), (states[1], 0.0, 0.0), (states[2], 1.0, 5.0))),
     )
     assert {dict(labels)["e_x"]: on for (_, labels), on in samples(found.collect())["e_x"].items()} == {
         "starting": 0.0,
@@ -169,7 +171,7 @@ COUNTER = MemorySegment("counter_1.db", packed((key("c", "c_total"), 1.0)))
         ),
         (
             MemorySegment("gauge_all_1.db", packed((key("i_info", "i_info"), 1.0))),
-            MemorySegment("info_1.db", packed((key("i", "i_info", {"v": "1"}), 1.0))),
+            MemorySegment("info_1.state", packed((key("i", "i_info", {"v": "1"}), 1.0))),
         ),
     ],
 )

@@ -31,9 +31,9 @@ HISTOGRAM = [
 SEGMENTS = (
     MemorySegment("counter_1.db", packed((key("c", "c_total", {"x": "1"}), 3.0))),
     MemorySegment("histogram_1.db", packed(*HISTOGRAM)),
-    MemorySegment("info_1.db", packed((key("i", "i_info", {"v": "1"}), 1.0, 1.0))),
+    MemorySegment("info_1.state", packed((key("i", "i_info", {"v": "1"}), 1.0, 1.0))),
     MemorySegment(
-        "stateset_1.db", packed((key("e", "e", {"e": "on"}), 1.0, 1.0), (key("e", "e", {"e": "off"}), 0.0, 1.0))
+        "stateset_1.state", packed((key("e", "e", {"e": "on"}), 1.0, 1.0), (key("e", "e", {"e": "off"}), 0.0, 1.0))
     ),
     MemorySegment("summary_1.db", packed((key("s", "s_count"), 2.0), (key("s", "s_sum"), 0.5))),
 )
@@ -124,9 +124,9 @@ def test_whatever_is_recorded_both_expositions_parse(
             MemorySegment("counter_1.db", packed((key(name, f"{name}_total", labels, text), number_))),
             MemorySegment("gauge_all_1.db", packed((key(f"g{name}", f"g{name}", labels, text), number_))),
             MemorySegment("summary_1.db", packed((key(f"s{name}", f"s{name}_count", labels, text), number_))),
-            MemorySegment("info_1.db", packed((key(f"i{name}", f"i{name}_info", labels, text), number_, 1.0))),
+            MemorySegment("info_1.state", packed((key(f"i{name}", f"i{name}_info", labels, text), number_, 1.0))),
             MemorySegment(
-                "stateset_1.db",
+                "stateset_1.state",
                 packed((key(f"e{name}", f"e{name}", {**labels, f"e{name}": "on"}, text), number_, 1.0)),
             ),
             MemorySegment("histogram_1.db", packed((key(f"h{name}", f"h{name}_sum", labels, text), number_), *buckets)),

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib.util
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 PREAMBLE = """
 import logging, os, resource, signal, socket, sys, threading, time
@@ -173,7 +170,6 @@ def test_no_descriptor_left(run_python: Callable[..., Any]) -> None:
     assert int(count) < 60
 
 
-@pytest.mark.skipif(importlib.util.find_spec("gevent") is None, reason="gevent is not installed")
 def test_a_monkey_patched_master(run_python: Callable[..., Any]) -> None:
     """Where a configuration file patched everything, the thread is a greenlet: it serves and blocks no signal.
 
