@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import itertools
 import os
 import random
@@ -318,7 +319,8 @@ def test_reloads_under_load(gunicorn: START) -> None:
 
     def load(number: int) -> None:
         while not stop.is_set():
-            with contextlib.suppress(OSError, ValueError, EOFError):
+            # A worker that is killed in the middle of an answer leaves half of one.
+            with contextlib.suppress(OSError, ValueError, EOFError, http.client.HTTPException):
                 if server.get("/").status == 200:
                     answered[number] += 1
             time.sleep(0.005)
