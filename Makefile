@@ -12,7 +12,7 @@ VENV_PYTHON := .venv/bin/python
 TOOLS := redis-server promtool prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint format reference test-matrix clean
+.PHONY: help venv tools run test lint format reference bench test-matrix clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ format: venv ## Format the code and fix what can be fixed
 
 reference: venv ## Write the reference pages that come from the code
 	@$(VENV_PYTHON) scripts/metrics_reference.py
+
+bench: venv ## Measure what the framework bridges cost
+	@$(VENV_PYTHON) -m bench.bridges
 
 test-matrix: tools ## Run the end-to-end tests on every supported Gunicorn and the Pythons of this machine
 	@$(VENV_PYTHON) -m scripts.matrix
