@@ -71,12 +71,13 @@ def _assert_bounded(server: Gunicorn, witness: Witness, workers: int) -> None:
     assert owners <= slots | {"m1"}
 
 
+@pytest.mark.timeout(300)
 def test_max_requests(gunicorn: Callable[..., Gunicorn]) -> None:
     """Two hundred workers that each served two requests: exactly as many requests as were answered."""
     server = gunicorn(APP, workers=3, args=["--max-requests", "2"])
     with Witness(server) as witness:
         load = Load(server, 400, threads=3).start()
-        load.finish(80)
+        load.finish(240)
         server.wait_booted()
         seen = server.scrape_until(lambda e: e.total(REQUESTS) >= 400)
     assert load.answered == load.sent == 400

@@ -40,6 +40,8 @@ def app(environ, start_response):
 
 BUSY = "gunicorn_worker_busy_seconds_total"
 SECONDS = "gunicorn_worker_request_seconds_total"
+SLACK = 0.7
+"""Seconds by which a busy machine may be late."""
 POOL = ("gunicorn_worker_threads", "gunicorn_worker_threads_busy", "gunicorn_worker_pool_queue_length")
 ASYNC = ("gevent", "eventlet")
 
@@ -98,11 +100,13 @@ def test_busy_ratio_of_a_sync_worker(gunicorn: Start) -> None:
         server.scrape_until(lambda e: e.total(BUSY) > 0)
         assert busy_ratio(server, 1.5) == pytest.approx(1.0, abs=0.05)
     server.get("/0.5")
+    started = time.monotonic()
     before = server.scrape_once().total(BUSY)
     for _ in range(2):
         time.sleep(0.5)
         server.get("/0.5")
-    assert server.scrape_once().total(BUSY) - before == pytest.approx(1.0, abs=0.1)
+    busy = server.scrape_once().total(BUSY) - before
+    assert 1.0 <= busy <= time.monotonic() - started - 0.9
 
 
 def test_busy_while_a_request_runs(gunicorn: Start, worker_class: str) -> None:
@@ -110,15 +114,17 @@ def test_busy_while_a_request_runs(gunicorn: Start, worker_class: str) -> None:
     server = gunicorn(APP, worker_class=worker_class, args=["--threads", "4"])
     overlap = worker_class != "sync"
     with requests(server, ["/2.5", "/1.5"] if overlap else ["/2.5"]):
+        started = time.monotonic()
         first = server.scrape_until(lambda e: e.total("gunicorn_worker_requests_in_progress") == 1 + overlap)
         assert workers(first) == {"busy": 1}
         time.sleep(0.8)
         second = server.scrape()
-        assert second.total(BUSY) - first.total(BUSY) == pytest.approx(0.8, abs=0.3)
+        assert 0.8 <= second.total(BUSY) - first.total(BUSY) <= time.monotonic() - started
         assert second.total(SECONDS) == 0
     done = server.scrape_until(lambda e: e.total(SECONDS) > 2)
-    assert done.total(SECONDS) == pytest.approx(4.0 if overlap else 2.5, abs=0.2)
-    assert done.total(BUSY) == pytest.approx(2.5, abs=0.3)
+    passed = time.monotonic() - started
+    assert (4.0 if overlap else 2.5) <= done.total(SECONDS) <= passed * (1 + overlap)
+    assert 2.5 <= done.total(BUSY) <= passed + SLACK
     assert workers(done) == {"idle": 1}
     time.sleep(0.3)
     assert server.scrape().total(BUSY) == done.total(BUSY)
@@ -138,11 +144,11 @@ def test_busy_until_killed(gunicorn: Start, worker_class: str) -> None:
         server.wait_booted()
     after = server.scrape_until(lambda e: e.total("gunicorn_http_requests_total") == 2)
     after.assert_not_before(before)
-    assert after.value(BUSY, worker_id="1") == pytest.approx(busy, abs=0.2)
-    assert after.value(SECONDS, worker_id="1") == pytest.approx(busy, abs=0.2)
+    assert busy - 0.2 <= after.value(BUSY, worker_id="1") <= busy + SLACK
+    assert busy - 0.2 <= after.value(SECONDS, worker_id="1") <= busy + SLACK
     server.get("/0.3")
     last = server.scrape_until(lambda e: e.total("gunicorn_http_requests_total") == 3)
-    assert last.value(BUSY, worker_id="1") - after.value(BUSY, worker_id="1") == pytest.approx(0.3, abs=0.1)
+    assert 0.3 <= last.value(BUSY, worker_id="1") - after.value(BUSY, worker_id="1") <= 0.3 + SLACK
 
 
 def test_thread_pool(gunicorn: Start) -> None:
@@ -161,7 +167,7 @@ def test_thread_pool(gunicorn: Start) -> None:
     seen = server.scrape_until(lambda e: e.total(POOL[1]) == 0)
     assert seen.value("gunicorn_worker_pool_wait_seconds_count", worker_id="1") == 10
     # Two wait for nothing, two for each half second up to two seconds.
-    assert seen.value("gunicorn_worker_pool_wait_seconds_sum", worker_id="1") == pytest.approx(10.0, abs=1.0)
+    assert seen.value("gunicorn_worker_pool_wait_seconds_sum", worker_id="1") == pytest.approx(10.0, abs=2.0)
 
 
 def test_a_pool_of_the_users_own(gunicorn: Start) -> None:
@@ -299,7 +305,7 @@ def test_queue_time(gunicorn: Start, args: list[str], forms: list[str], counted:
     seen = server.scrape_until(lambda e: e.total("gunicorn_http_requests_total") == len(forms))
     assert seen.total(f"{name}_count") == counted
     if counted:
-        assert seen.value(f"{name}_sum") == pytest.approx(0.2 * counted, abs=0.1 * counted)
+        assert 0.2 * counted <= seen.value(f"{name}_sum") <= (0.2 + SLACK) * counted
         assert seen.value(f"{name}_bucket", le="0.1") == 0
     else:
         assert name not in seen.families
@@ -335,7 +341,7 @@ def test_processor_time_never_goes_back(gunicorn: Start) -> None:
         before = server.scrape_until(lambda e: e.total("gunicorn_worker_cpu_seconds_total") >= 0.3)
         time.sleep(0.6)
     used = psutil.Process(server.worker_pids()[0]).cpu_times()
-    assert before.total("gunicorn_worker_cpu_seconds_total") == pytest.approx(used.user + used.system, abs=0.1)
+    assert before.total("gunicorn_worker_cpu_seconds_total") == pytest.approx(used.user + used.system, abs=0.2)
     server.kill_worker()
     server.wait_booted()
     server.get("/burn/0.4")
