@@ -42,7 +42,7 @@ class Failures:
             if sink is None:
                 self._pending[component] += 1
         if sink is not None:
-            sink(component)
+            self._deliver(sink, component)
 
     def flush(self) -> None:
         """Log what was counted and not yet logged."""
@@ -60,7 +60,15 @@ class Failures:
             pending, self._pending = (self._pending, Counter[str]()) if sink else (Counter[str](), self._pending)
         if sink is not None:
             for component in pending.elements():
-                sink(component)
+                self._deliver(sink, component)
+
+    def _deliver(self, sink: Callable[[str], object], component: str) -> None:
+        try:
+            sink(component)
+        except Exception:
+            # What keeps it from being counted, a full disk for instance, is mostly what is being reported.
+            with self._lock:
+                self._pending[component] += 1
 
     def after_fork(self) -> None:
         """In a forked child: start from nothing, with a lock that nobody holds."""

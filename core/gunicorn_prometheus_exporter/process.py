@@ -8,6 +8,9 @@ from collections.abc import Callable
 from .appmetrics.states import AppStates
 from .appmetrics.values import AppValues
 from .failures import Failures
+from .recorder.recovery import recover_slot
+from .settings import read_settings
+from .storage.journal import Journal
 from .storage.segments import Segments, Store
 
 
@@ -16,11 +19,13 @@ class Process:
 
     def __init__(self) -> None:
         self.failures = Failures()
-        self.values = AppValues(self.failures.report)
+        self.values = AppValues(self.failures.count)
         self.states = AppStates(self.failures.report)
         self.when_worker_is_born: list[Callable[[], None]] = []
         """What a new worker does first, to let go of what only its master needs."""
         self._store: Store | None = None
+        self._segments: Segments | None = None
+        self._journal: Journal | None = None
         self._installed = False
 
     @property
@@ -36,14 +41,21 @@ class Process:
             self._installed = True
             os.register_at_fork(after_in_child=self._after_fork)
 
-    def bind(self, store: Store, segments: Segments) -> None:
-        """From now on, this process's values live in ``segments`` of ``store``."""
-        self._store = store
+    def bind(self, store: Store, segments: Segments, journal: Journal | None = None) -> None:
+        """From now on, this process's values live in ``segments`` of ``store``; a worker has a ``journal`` too."""
+        self._store, self._segments, self._journal = store, segments, journal
         self.values.bind(segments)
         self.states.bind(segments)
+        self.failures.flush()
 
     def _after_fork(self) -> None:
         """In a forked child: nothing of the parent's is ours, be it a worker or something the application forks."""
+        if self._segments is not None:
+            self._segments.disown()
+        if self._journal is not None:
+            # It has inherited Gunicorn's signal handlers, which write down that the worker is about to end.
+            self._journal.disown()
+        self._segments = self._journal = None
         self.failures.after_fork()
         self.states.after_fork()
         is_worker = self._store is not None and self._store.slots.after_fork() is not None
@@ -62,10 +74,15 @@ class Process:
             slot = store.slots.take()
             slot.newborn = False
             store.discard_live(slot.owner)
+            segments = Segments(store, slot.owner)
+            # A worker that has just died may have had it, and its master finds it taken.
+            recover_slot(store, segments, read_settings(os.environ))
         except Exception as error:
             self.failures.report("storage", error)
             return None
-        return Segments(store, slot.owner)
+        self._segments = segments
+        self.states.bind(segments)
+        return segments
 
 
 _current: Process | None = None

@@ -24,7 +24,9 @@ class AppValues:
     """
 
     def __init__(self, on_failure: Callable[[str, BaseException], None]) -> None:
-        self.lock = threading.Lock()
+        """``on_failure`` must not log: a metric's lock may be held, and the application may count what it logs."""
+        # Reentrant: a signal handler, or an object that is collected, may change a metric in the middle of these lines.
+        self.lock = threading.RLock()
         self.late_binding: Callable[[], Segments | None] | None = None
         """Where a process that was forked by the application finds segments when it first writes a value."""
         self._on_failure = on_failure
@@ -66,7 +68,7 @@ class AppValues:
 
     def after_fork(self, late_binding: Callable[[], Segments | None] | None) -> None:
         """In a forked child: the parent's segments are the parent's. Every value is private again."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._segments = None
         self.late_binding = late_binding
         for value in tuple(self._values):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import mmap
+import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -37,14 +38,20 @@ class LastWordCell:
     def __init__(self) -> None:
         self.has_speaker = False
         self._map = mmap.mmap(-1, 1)
+        self._speaker = 0
 
     @property
     def word(self) -> LastWord:
         return LastWord(self._map[0])
 
+    def hand_over(self) -> None:
+        """In the new worker: from now on this process says what is said, and none that it forks."""
+        self.has_speaker = True
+        self._speaker = os.getpid()
+
     def say(self, word: LastWord) -> None:
         """Leave ``word``, unless a final one was said. An exception is said in any case. Fit for signal handlers."""
-        if word is LastWord.FAILED or self._map[0] < LastWord.ASKED:
+        if self._speaker in (0, os.getpid()) and (word is LastWord.FAILED or self._map[0] < LastWord.ASKED):
             self._map[0] = word
 
 
@@ -67,7 +74,7 @@ def speak_for(worker: Any) -> None:
     cell: LastWordCell | None = getattr(worker, _CELL, None)
     if cell is None or cell.has_speaker:
         return
-    cell.has_speaker = True
+    cell.hand_over()
     for name in ("handle_exit", "handle_quit", "handle_abort"):
         handler = getattr(worker, name, None)
         if handler is not None:

@@ -15,6 +15,7 @@ from ..gunicorn_versions import REAPS_IN_SIGNAL_HANDLER, reaped_exitcode
 from ..recorder.series import CappedCounter
 from ..storage.segment import Segment
 from .exit_reason import Ending, exit_reason
+from .green_threads import let_run
 from .last_word import last_word_of
 from .roster import Entry, Roster, entry_of
 from .signals import SignalCounts
@@ -82,6 +83,7 @@ class Lifecycle:
         ):
             wrap(arbiter, name, around)
         self._signals.watch(arbiter)
+        let_run(arbiter)
 
     def reaped(self, worker: Any, frame: FrameType) -> None:
         """Gunicorn has reaped ``worker``, and ``frame`` is where it says so: it may have died after the last look."""

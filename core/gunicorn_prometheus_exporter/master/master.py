@@ -12,7 +12,7 @@ from .. import process
 from ..catalogue import CATALOGUE, UNROUTED
 from ..failures import Failures
 from ..gunicorn_versions import reexec_arguments
-from ..recorder.recorder import Recorder
+from ..recorder.recovery import recover_slot
 from ..recorder.series import CappedCounter
 from ..settings import Settings, SettingsError, read_settings
 from ..storage.files import FileStore, open_named, open_private
@@ -61,15 +61,18 @@ class Master:
         self._closed = False
         left = handover.find(os.environ)
         self.store = self._open_store(cfg, left.directory)
-        self._slot = self.store.slots.take("m")
-        self._segments = Segments(self.store, self._slot.owner)
-        self._nameplate = Nameplate(self._segments)
-        self._nameplate.show(cfg)
-        counters = self._segments.get("counter")
+        try:
+            self._slot = self.store.slots.take("m")
+            self._segments = Segments(self.store, self._slot.owner)
+            self._nameplate = Nameplate(self._segments)
+            self._nameplate.show(cfg)
+            counters = self._segments.get("counter")
+            self._sampler = Sampler(self.store, self._segments, here.failures)
+        except OSError as error:
+            raise self._unusable(error) from error
         errors = CappedCounter(counters, CATALOGUE["gunicorn_exporter_errors"], 1000, [])
         here.bind(self.store, self._segments)
         here.failures.send_to(errors.increment)
-        self._sampler = Sampler(self.store, self._segments, here.failures)
         self._port = MetricsPort(
             self.store.directory, self.settings, here.failures, left.listener, before_scrape=self._sampler.sample
         )
@@ -138,10 +141,12 @@ class Master:
                 return FileStore(inherited, report, private=True, uid=cfg.uid, gid=cfg.gid)
             return open_private(report, cleanup=cleanup, uid=cfg.uid, gid=cfg.gid)
         except OSError as error:
-            allowed = "a directory that the master can create and write"
-            raise SettingsError(
-                [f"PROMETHEUS_MULTIPROC_DIR (exporter.prometheus.multiproc_dir): {named!r} is not {allowed}: {error}"]
-            ) from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> SettingsError:
+        setting = "PROMETHEUS_MULTIPROC_DIR (exporter.prometheus.multiproc_dir)"
+        allowed = "a directory that the master can create and write"
+        return SettingsError([f"{setting}: {self.settings.multiproc_dir!r} is not {allowed}: {error}"])
 
     def _install_hooks(self) -> None:
         guarded = self._guarded
@@ -203,11 +208,9 @@ class Master:
             return
         try:
             self.store.discard_live(slot.owner)
-            journal = self.store.open_journal(slot.owner, 1)
-            if journal.busy():
-                segments = Segments(self.store, slot.owner)
-                Recorder(segments, journal, self.settings).recover_all()
-                segments.close()
+            segments = Segments(self.store, slot.owner)
+            recover_slot(self.store, segments, self.settings)
+            segments.close()
         finally:
             self.store.discard_live(slot.owner)
             self.store.slots.let_go(slot)

@@ -140,11 +140,18 @@ class Recorder:
     def recover_all(self) -> None:
         """Count the requests that an earlier worker of this slot did not live to count, and forget them.
 
-        How many bytes they moved died with the worker, so the sizes get no observation of them.
+        How many bytes they moved died with the worker, so the sizes get no observation of them. Raises
+        SegmentFullError, OSError if some could not be counted; they are forgotten too.
         """
+        failure: Exception | None = None
         for unfinished in self._journal.unfinished():
-            self._recover(unfinished)
+            try:
+                self._recover(unfinished)
+            except Exception as error:
+                failure = error
         self._journal.clear()
+        if failure is not None:
+            raise failure
 
     def _recover(self, unfinished: Unfinished) -> None:
         method = self._methods.get(unfinished.method, OTHER_METHOD)
@@ -161,7 +168,13 @@ class Recorder:
 
     def _write(self, request: RecordedRequest, now: float, received: int, sent: int, status: int) -> None:
         key = (request.method, request.template, status)
-        cells = self._series.known.get(key) or self._resolve(key)
+        cells = self._series.known.get(key)
+        if cells is None:
+            try:
+                cells = self._resolve(key)
+            except Exception:
+                self._give_up(request, now)
+                raise
         index, durations, duration_sum, receiveds, received_sum, sents, sent_sum, first_byte = cells
         duration = now - request.start
         duration_bucket = durations[bisect_left(DURATION_BUCKETS, duration)]
@@ -192,6 +205,22 @@ class Recorder:
             journal.free.append(cell)
         if first_byte is not None and request.started:
             self._observe(first_byte, request.started - request.start)
+
+    def _give_up(self, request: RecordedRequest, now: float) -> None:
+        """There is no room to count ``request``, but it is over."""
+        journal, cell = request.journal, request.cell
+        words = journal.words
+        with self._lock:
+            words[cell] = FREE
+            self._in_progress -= 1
+            self._gauges.cells[self._in_progress_cell] = self._in_progress
+            self._occupants -= 1
+            if self._occupants == 0:
+                self._busy += now - self._busy_since
+                journal.doubles[BUSY_WORD] = self._busy
+        if cell != SCRATCH_CELL:
+            request.cell = SCRATCH_CELL
+            journal.free.append(cell)
 
     def _observe(self, cells: HistogramCells, seconds: float) -> None:
         bucket = cells.buckets[bisect_left(DURATION_BUCKETS, seconds)]

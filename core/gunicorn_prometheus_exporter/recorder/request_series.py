@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..catalogue import CATALOGUE, OTHER, UNROUTED
+from ..catalogue import CATALOGUE, OTHER, UNROUTED, Family
 from ..storage.segment import Segment
 from .series import Cap, HistogramCells, counter_key, histogram_cells, histogram_sum_key
 
@@ -43,21 +43,24 @@ class RequestSeries:
         if cells is not None:
             return cells, True
         method, endpoint, status = key
-        if self._admit(method, endpoint or UNROUTED, status):
-            return self._make(key), True
+        families = self._admit(method, endpoint or UNROUTED, status)
+        if families is not None:
+            cells = self._make(key)
+            # Only now: what there was no room for does not count.
+            for family in families:
+                self._cap.add(family)
+            return cells, True
         return self.known.get((method, OTHER, status)) or self._make((method, OTHER, status)), False
 
-    def _admit(self, method: str, endpoint: str, status: int) -> bool:
+    def _admit(self, method: str, endpoint: str, status: int) -> tuple[Family, ...] | None:
+        """The families in which it would be a new label set, None if that is one too many."""
         labels = {"method": method, "endpoint": endpoint}
         if endpoint == OTHER or counter_key(REQUESTS, {**labels, "status": f"{status:03}"}) in self._counters:
-            return True
+            return ()
         is_new_endpoint = histogram_sum_key(DURATION, labels) not in self._histograms
         if not self._cap.admits(REQUESTS) or (is_new_endpoint and not self._cap.admits(DURATION)):
-            return False
-        self._cap.add(REQUESTS)
-        if is_new_endpoint:
-            self._cap.add(DURATION)
-        return True
+            return None
+        return (REQUESTS, DURATION) if is_new_endpoint else (REQUESTS,)
 
     def _make(self, key: RequestKey) -> RequestCells:
         method, endpoint, status = key

@@ -31,7 +31,7 @@ class FileStore:
     def __init__(self, directory: str, on_failure: OnFailure, *, private: bool, uid: int, gid: int) -> None:
         self.directory = directory
         self.private = private
-        self.slots = Slots(directory)
+        self.slots = Slots(directory, uid=uid, gid=gid)
         self._on_failure = on_failure
         self._uid = uid
         self._gid = gid
@@ -129,12 +129,22 @@ def _in_use(path: str) -> bool:
 
 def _remove_leftovers(path: str) -> None:
     """Remove the files of owners that once held a lock here. Files of other programs stay."""
-    locks = set(_lock_files(path))
+    files: dict[str, list[str]] = {lock: [] for lock in _lock_files(path)}
     for filename in os.listdir(path):
         name = parse_segment_name(filename)
-        ours = lock_name(name.owner) in locks if name else filename.startswith("journal_")
-        if ours or filename in locks:
-            os.unlink(os.path.join(path, filename))
+        owner = name.owner if name else filename.removeprefix("journal_").removesuffix(".bin")
+        if filename == journal_name(owner) or name:
+            files.get(lock_name(owner), []).append(filename)
+    for lock, owned in files.items():
+        fd = try_lock(os.path.join(path, lock))
+        if fd is None:
+            # A master that starts at the same time has just taken it.
+            continue
+        try:
+            for filename in (*owned, lock):
+                os.unlink(os.path.join(path, filename))
+        finally:
+            os.close(fd)
 
 
 def _remove_dead_directories(root: str) -> None:

@@ -77,13 +77,19 @@ class Journal:
                 os.posix_fallocate(fd, 0, size)
             else:
                 os.ftruncate(fd, size)
-            self._bytes = mmap.mmap(fd, size)
+            self._bytes: mmap.mmap | bytearray = mmap.mmap(fd, size)
         finally:
             os.close(fd)
         self.words: memoryview[int] = memoryview(self._bytes).cast("Q")
         self.doubles: memoryview[float] = memoryview(self._bytes).cast("d")
         # The lowest cell is used first, so that an idle worker of many connections touches one page.
         self.free = list(reversed(range(_HEADER_WORDS, _HEADER_WORDS + cells * _CELL_WORDS, _CELL_WORDS)))
+
+    def disown(self) -> None:
+        """In a forked child of the worker's: whatever is written from now on goes nowhere."""
+        self._bytes = bytearray(len(self._bytes))
+        self.words = memoryview(self._bytes).cast("Q")
+        self.doubles = memoryview(self._bytes).cast("d")
 
     def enter(self, phase: Phase) -> None:
         """The worker that owns the journal is now in ``phase``."""

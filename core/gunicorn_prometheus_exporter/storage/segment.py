@@ -45,6 +45,8 @@ class Segment:
         self._limit = limit
         self._positions: dict[str, int] = {}
         self._adding = threading.Lock()
+        self._bytes: mmap.mmap | bytearray
+        self.cells: memoryview[float]
         try:
             size = os.fstat(fd).st_size
             self._map(max(size, _INITIAL_SIZE))
@@ -97,6 +99,13 @@ class Segment:
             os.close(self._fd)
             self._fd = -1
 
+    def disown(self) -> None:
+        """In a forked child that is not the writer: whatever is written from now on goes nowhere."""
+        self.close()
+        self._adding = threading.Lock()
+        self._bytes = bytearray(len(self._bytes))
+        self.cells = memoryview(self._bytes)[: len(self._bytes) // 8 * 8].cast("d")
+
     def __del__(self) -> None:
         self.close()
 
@@ -128,7 +137,7 @@ class Segment:
         else:
             os.ftruncate(self._fd, size)
         self._bytes = mmap.mmap(self._fd, size)
-        self.cells: memoryview[float] = memoryview(self._bytes)[: size - size % 8].cast("d")
+        self.cells = memoryview(self._bytes)[: size - size % 8].cast("d")
 
     def _set_used(self, used: int) -> None:
         self._bytes[0:4] = _int32.pack(used)

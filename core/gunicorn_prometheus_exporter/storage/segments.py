@@ -41,6 +41,11 @@ class Segments:
             self._open[kind, mode] = segment
         return segment
 
+    def disown(self) -> None:
+        """In a forked child: what it writes here goes nowhere, be it by code of its parent's that goes on in it."""
+        for segment in self._open.values():
+            segment.disown()
+
     def close(self) -> None:
         for segment in self._open.values():
             segment.close()

@@ -31,10 +31,12 @@ class Slot:
 
 
 class Slots:
-    """The slots that this process holds in ``directory``."""
+    """The slots that this process holds in ``directory``. New locks belong to ``uid`` and ``gid`` if it is root."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, *, uid: int = 0, gid: int = 0) -> None:
         self._directory = directory
+        self._uid = uid
+        self._gid = gid
         self._held: list[Slot] = []
 
     def take(self, prefix: str = "") -> Slot:
@@ -50,6 +52,9 @@ class Slots:
         fd = try_lock(os.path.join(self._directory, lock_name(owner)))
         if fd is None:
             return None
+        if os.geteuid() == 0 and self._uid != 0:
+            # What the application forks takes slots too, without the master's privileges.
+            os.fchown(fd, self._uid, self._gid)
         slot = Slot(owner, fd)
         self._held.append(slot)
         return slot

@@ -62,6 +62,7 @@ def recording_post_request(recorder: Recorder, failures: Failures, users: PostRe
                     setattr(req, _REACHED, True)
             except Exception as failure:
                 failures.report("recorder", failure)
+        failures.flush()
         users(worker, req, environ, resp)
 
     return post_request

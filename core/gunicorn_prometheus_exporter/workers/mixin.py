@@ -143,11 +143,14 @@ class PrometheusMixin(_Base):
         here = process.current()
         storage = seat.take(self._prometheus_concurrency())
         recorder = Recorder(storage.segments, storage.journal, seat.settings)
-        recorder.recover_all()
+        try:
+            recorder.recover_all()
+        except Exception as error:
+            here.failures.report("recorder", error)
         storage.journal.enter(Phase.BOOTING)
         started = gauge_key(CATALOGUE["gunicorn_worker_start_time_seconds"], {"worker_id": seat.owner})
         storage.segments.get("gauge", "livesum").write_value(started, time.time(), 0.0)
-        here.bind(seat.store, storage.segments)
+        here.bind(seat.store, storage.segments, storage.journal)
         here.failures.send_to(recorder.failed)
         self.cfg.set("post_request", recording_post_request(recorder, here.failures, self.cfg.post_request))
         self._prometheus_recorder, self._prometheus_journal = recorder, storage.journal
