@@ -195,7 +195,8 @@ def main(chosen: list[str]) -> int:
     """Run the cells whose name contains one of ``chosen`` (all without), print the table, fail if one failed."""
     cells = [cell for cell in cells_of(pythons()) if not chosen or any(part in cell.name for part in chosen)]
     ENVIRONMENTS.mkdir(exist_ok=True)
-    pytest_arguments = ["tests/e2e", "-m", "matrix", "-p", "no:cacheprovider"]
+    # The tests mostly wait: for servers to start, for workers to end.
+    pytest_arguments = ["tests/e2e", "-m", "matrix", "-n", "3", "-p", "no:cacheprovider"]
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         outcomes = list(pool.map(partial(run, pytest_arguments=pytest_arguments), cells))
     failed = [outcome for outcome in outcomes if not outcome.passed]
