@@ -32,7 +32,14 @@ Counters end in `_total` on the wire. Units are base units. Labels:
 
 A request's body is counted as far as the server took it off the connection for the application: a body that nobody
 read counts as 0 bytes. A request that was in progress when its worker was killed is counted once the worker is gone,
-with the status that it had reached; its sizes are lost.
+with the status that it had reached; its sizes are lost. One that its worker was made to drop (`ABRT`, `INT`, `QUIT`)
+ends with the exception `SystemExit`, which nobody handled. The page that Gunicorn sends for an exception that escaped
+the application counts as the response's body.
+
+Memory by PSS costs the kernel more than the rest, so it is read less often than a scrape may come, and a new worker
+shows it a moment later. A connection that a client closes after its answer goes through gthread's pool once more, and
+so counts there. A stock reader of the metrics directory also sees `gunicorn_http_escaped_exceptions_total` and
+`gunicorn_worker_slot_exits_total`, from which families by worker are derived.
 """
 
 _SECTIONS: Final = {

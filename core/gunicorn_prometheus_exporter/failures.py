@@ -33,7 +33,8 @@ class Failures:
 
     def count(self, component: str, error: BaseException) -> None:
         """Count ``error`` now and log it at the next `flush`. For threads that must not take a log's locks."""
-        cause = (component, type(error).__name__, _origin(error))
+        # An exception that was never raised has no place of origin: its message tells it from others.
+        cause = (component, type(error).__name__, _origin(error) or str(error)[:200])
         with self._lock:
             if cause not in self._causes and len(self._causes) < _MAX_CAUSES:
                 self._causes.add(cause)
@@ -88,7 +89,8 @@ def _origin(error: BaseException) -> str:
 
 
 def _describe(cause: tuple[str, str, str], error: BaseException) -> str:
-    component, kind, origin = cause
+    component, kind, _ = cause
+    origin = _origin(error)
     place = f" at {origin}" if origin else ""
     return (
         f"gunicorn-prometheus-exporter: {component} failed{place}: {kind}: {error}. Requests are not affected; "

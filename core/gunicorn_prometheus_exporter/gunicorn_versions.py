@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from types import FrameType, ModuleType
 from typing import Any, Final, Protocol
 
 import gunicorn
+from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors as http_errors
 from gunicorn.http.wsgi import FileWrapper
@@ -154,6 +156,27 @@ PARSE_ERROR_REASONS: Final = (*sorted(set(_REFUSALS.values())), "other")
 
 # The application asked for a body that the client sent malformed: Gunicorn answers 400 in the application's place.
 MALFORMED_BODY: Final = _named("InvalidChunkSize", "InvalidChunkExtension", "ChunkMissingTerminator")
+
+
+class _Paper:
+    """A socket that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def gettimeout(self) -> float:
+        return 0.0
+
+    def sendall(self, data: bytes) -> None:
+        self.written += data
+
+
+@functools.cache
+def error_page_size() -> int:
+    """Body bytes of the page that Gunicorn sends when an exception escaped the application before its response."""
+    paper = _Paper()
+    util.write_error(paper, 500, "Internal Server Error", "")
+    return len(paper.written.partition(b"\r\n\r\n")[2])
 
 
 def parse_error_reason(error: BaseException) -> str | None:

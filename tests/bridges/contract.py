@@ -40,8 +40,7 @@ class Framework:
 
     ``refusal`` is the class that ``refused`` raises, ``wrong_method`` the status of a method that a page does not have.
     ``cut_upload`` is the status of an upload that the client closed too early, ``reset_upload`` that of one that it
-    ended with a reset. ``escapes`` says that what nobody answers is raised to Gunicorn, whose own page is no part of
-    the sizes. ``lacks`` names scenarios that cannot be.
+    ended with a reset. ``lacks`` names scenarios that cannot be.
     """
 
     name: str
@@ -51,7 +50,6 @@ class Framework:
     wrong_method: int = 405
     cut_upload: int = 200
     reset_upload: int = 500
-    escapes: bool = False
     lacks: frozenset[str] = frozenset()
 
     def endpoint(self, page: str) -> str:
@@ -140,8 +138,7 @@ class Visitor:
         return Visit(method, endpoint, status, len(body or b""), len(response.body), False, exceptions)
 
     def _raising(self, page: str, status: int, error_type: str, handled: str) -> Visit:
-        visit = self._visit("GET", page, status, exceptions=((error_type, handled, self._framework.name),))
-        return visit._replace(sent=0) if handled == "false" and self._framework.escapes else visit
+        return self._visit("GET", page, status, exceptions=((error_type, handled, self._framework.name),))
 
     def hello(self) -> Visit:
         return self._visit("GET", "hello")

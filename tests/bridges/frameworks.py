@@ -34,7 +34,6 @@ PYRAMID = Framework(
     # WebOb raises an error for a body that ends early, and nothing in Pyramid answers it.
     cut_upload=499,
     reset_upload=499,
-    escapes=True,
 )
 
 FRAMEWORKS = [FLASK, DJANGO, PYRAMID]

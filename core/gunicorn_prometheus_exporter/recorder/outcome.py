@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import gunicorn
 
-from ..gunicorn_versions import MALFORMED_BODY, eventlet_sendfile_frame, file_wrapper_frame
+from ..gunicorn_versions import MALFORMED_BODY, error_page_size, eventlet_sendfile_frame, file_wrapper_frame
 
 _GUNICORN: Final = os.path.dirname(gunicorn.__file__) + os.sep
 _WORKERS: Final = os.path.join(_GUNICORN, "workers") + os.sep
@@ -41,6 +41,17 @@ def failed_outcome(error: BaseException, response: Any, sent: int) -> Outcome:
         return Outcome(500, False, error)
     complete = response.response_length is not None and sent >= response.response_length
     return Outcome(response_status(response), not complete, error)
+
+
+def page_bytes(outcome: Outcome, response: Any) -> int:
+    """Body bytes of the page that Gunicorn sent in place of the application's response, 0 if it sent none.
+
+    For an OSError it just closes the connection, and HTTP/2 has no such page.
+    """
+    error = outcome.escaped
+    if not isinstance(error, Exception) or isinstance(error, OSError) or response.headers_sent:
+        return 0
+    return error_page_size() if response.req.version < (2, 0) else 0
 
 
 def response_status(response: Any) -> int:

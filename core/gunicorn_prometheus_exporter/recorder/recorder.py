@@ -13,7 +13,7 @@ from ..gunicorn_versions import body_meter, peer_is_trusted
 from ..settings import Settings
 from ..storage.journal import BUSY_WORD, FREE, NO_RESPONSE_YET, SCRATCH_CELL, Journal, Unfinished, method_word
 from ..storage.segments import Segments
-from .outcome import Outcome, failed_outcome, response_status
+from .outcome import Outcome, failed_outcome, page_bytes, response_status
 from .queue_time import QueueTime
 from .request import RecordedRequest, TimedRequest
 from .request_series import REQUESTS, RequestCells, RequestKey, RequestSeries
@@ -97,8 +97,12 @@ class Recorder:
         now = monotonic()
         response = request.response
         sent = response.sent if request.meter is None else response.sent + request.meter.sent
-        outcome = failed_outcome(error, response, sent) if error is not None else None
-        status = response_status(response) if outcome is None else outcome.status
+        if error is None:
+            outcome, status = None, response_status(response)
+        else:
+            outcome = failed_outcome(error, response, sent)
+            status = outcome.status
+            sent += page_bytes(outcome, response)
         self._write(request, now, -request.body.length, sent, status)
         if outcome is not None or request.exceptions is not None or request.client_left:
             self._write_troubles(request, outcome)

@@ -20,7 +20,7 @@ class Response:
     """As much of Gunicorn's response as a recorder looks at."""
 
     def __init__(self) -> None:
-        self.req = SimpleNamespace(peer_addr=("127.0.0.1", 1), remote_addr=("127.0.0.1", 1))
+        self.req = SimpleNamespace(version=(1, 1), peer_addr=("127.0.0.1", 1), remote_addr=("127.0.0.1", 1))
         self.status: str | None = None
         self.status_code: int | None = None
         self.headers_sent = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from types import SimpleNamespace
 
 import pytest
 from gunicorn.http.body import Body, LengthReader
@@ -13,6 +14,7 @@ from gunicorn_prometheus_exporter.recorder.outcome import (
     CLIENT_CLOSED_REQUEST,
     Outcome,
     failed_outcome,
+    page_bytes,
     response_status,
 )
 from tests.core.recorder.recording import Response
@@ -99,3 +101,22 @@ def test_no_valid_status(code: object) -> None:
     made = Response()
     made.status_code = code  # type: ignore[assignment]
     assert response_status(made) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "headers_sent", "version", "has_page"),
+    [
+        (ValueError(), False, (1, 1), True),
+        (ValueError(), True, (1, 1), False),
+        (ValueError(), False, (2, 0), False),
+        (FileNotFoundError(), False, (1, 1), False),
+        (SystemExit(), False, (1, 1), False),
+        (None, False, (1, 1), False),
+    ],
+)
+def test_the_servers_own_page(
+    error: BaseException | None, headers_sent: bool, version: tuple[int, int], has_page: bool
+) -> None:
+    """Gunicorn answers what escaped the application before its response, but not an OSError, and not on HTTP/2."""
+    answer = SimpleNamespace(headers_sent=headers_sent, req=SimpleNamespace(version=version))
+    assert (page_bytes(Outcome(500, False, error), answer) > 0) is has_page
