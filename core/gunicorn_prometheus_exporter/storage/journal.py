@@ -13,6 +13,7 @@ response's status code. Start is a reading of ``time.monotonic()``, which on Lin
 from __future__ import annotations
 
 import enum
+import math
 import mmap
 import os
 import time
@@ -36,6 +37,7 @@ SCRATCH_CELL = 32
 
 FREE = 0
 NO_RESPONSE_YET = 1
+_LAST_STATUS = 999
 
 
 class Phase(enum.IntEnum):
@@ -123,11 +125,11 @@ class Journal:
         self.words[cell + 3] = len(encoded)
 
     def unfinished(self) -> Iterator[Unfinished]:
-        """The requests whose cells are not free."""
+        """The requests whose cells are not free. A cell that no worker can have left like that is passed over."""
         last = len(self.words) - _CELL_WORDS
         for cell in range(_HEADER_WORDS, last + 1, _CELL_WORDS):
-            status = self.words[cell]
-            if status == FREE:
+            status, began = self.words[cell], self.doubles[cell + 1]
+            if status == FREE or status > _LAST_STATUS or not math.isfinite(began):
                 continue
             length = min(self.words[cell + 3], _ENDPOINT_BYTES)
             start = (cell + 4) * _WORD
@@ -135,7 +137,7 @@ class Journal:
                 method=self.words[cell + 2].to_bytes(_WORD, "little").rstrip(b"\0").decode("ascii", "replace"),
                 endpoint=self._bytes[start : start + length].decode("utf-8", "replace"),
                 status=status if status > NO_RESPONSE_YET else 0,
-                start=self.doubles[cell + 1],
+                start=began,
             )
 
     def clear(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from pathlib import Path
@@ -98,6 +99,12 @@ def test_phases(tmp_path: Path) -> None:
         assert opened(tmp_path / "j").phase()[1] > 1_700_000_000
 
 
+def test_what_no_worker_leaves_is_no_request(tmp_path: Path) -> None:
+    """A journal of ones: the start would be no number, and a sum with it neither."""
+    (tmp_path / "j").write_bytes(b"\xff" * 9000)
+    assert not opened(tmp_path / "j").busy()
+
+
 def test_garbage(tmp_path: Path) -> None:
     """Whatever is in the file, reading it and clearing it work."""
     chance = random.Random(7)
@@ -107,6 +114,8 @@ def test_garbage(tmp_path: Path) -> None:
         for each in journal.unfinished():
             each.endpoint.encode("utf-8")
             each.method.encode("utf-8")
+            assert math.isfinite(each.start)
+            assert each.status <= 999
         journal.phase()
         journal.clear()
         assert not journal.busy()
