@@ -196,7 +196,7 @@ def main(chosen: list[str]) -> int:
     cells = [cell for cell in cells_of(pythons()) if not chosen or any(part in cell.name for part in chosen)]
     ENVIRONMENTS.mkdir(exist_ok=True)
     # The tests mostly wait: for servers to start, for workers to end.
-    pytest_arguments = ["tests/e2e", "-m", "matrix", "-n", "3", "-p", "no:cacheprovider"]
+    pytest_arguments = ["tests/e2e", "-m", "matrix", "-n", "3", "--reruns", "1", "-p", "no:cacheprovider"]
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         outcomes = list(pool.map(partial(run, pytest_arguments=pytest_arguments), cells))
     failed = [outcome for outcome in outcomes if not outcome.passed]

@@ -98,7 +98,9 @@ def test_busy_ratio_of_a_sync_worker(gunicorn: Start) -> None:
     assert busy_ratio(server, 1.5) == pytest.approx(0.0, abs=0.05)
     with full_load(server, "/0.002", clients=6):
         server.scrape_until(lambda e: e.total(BUSY) > 0)
-        assert busy_ratio(server, 1.5) == pytest.approx(1.0, abs=0.05)
+        # On a machine with other work the clients may not keep up: then the worker does wait. One window in which they
+        # do is enough, since a ratio that leaves something out never gets there.
+        wait_until(lambda: busy_ratio(server, 1.5) == pytest.approx(1.0, abs=0.05), 40)
     server.get("/0.5")
     started = time.monotonic()
     before = server.scrape_once().total(BUSY)
