@@ -211,7 +211,10 @@ class Recorder:
             self._observe(first_byte, request.started - request.start)
 
     def _give_up(self, request: RecordedRequest, now: float) -> None:
-        """There is no room to count ``request``, but it is over."""
+        """There is no room to count ``request``, but it is over.
+
+        Its lines are the end of `_write`, where they are not a call because nothing may come between them.
+        """
         journal, cell = request.journal, request.cell
         words = journal.words
         with self._lock:
