@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from .kinds import BOOLEAN, METHODS, PORT, TEXT, Kind, integer
+from .endpoint import EndpointSettings
+from .gunicorn import GunicornSettings
+from .kinds import BOOLEAN, METHODS, TEXT, integer
+from .redis import RedisSettings
+from .setting import Definition, definitions_of
+from .setting import setting as _setting
 
 DEFAULT_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 
 
-def _setting(default: Any, yaml: str, environment: str, kind: Kind, help_text: str) -> Any:
-    metadata = {"yaml": yaml, "environment": environment, "kind": kind, "help": help_text}
-    return dataclasses.field(default=default, metadata=metadata)
+@dataclass(frozen=True)
+class MetricsSettings:
+    """What is recorded, and where it is kept."""
 
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The exporter's settings, as they are in force."""
-
-    metrics_port: int = _setting(
-        9091, "prometheus.metrics_port", "PROMETHEUS_METRICS_PORT", PORT, "Port of the metrics endpoint."
-    )
-    bind_address: str = _setting(
-        "0.0.0.0",  # noqa: S104 - scraped from other hosts, as documented
-        "prometheus.bind_address",
-        "PROMETHEUS_BIND_ADDRESS",
-        TEXT,
-        "Address the metrics endpoint listens on.",
-    )
     multiproc_dir: str | None = _setting(
         None,
         "prometheus.multiproc_dir",
         "PROMETHEUS_MULTIPROC_DIR",
         TEXT,
         "Directory of the metrics. Unset, each master makes a private one and removes it.",
-    )
-    sidecar_mode: bool = _setting(
-        False, "sidecar_mode", "SIDECAR_MODE", BOOLEAN, "Store metrics but serve none: a sidecar does."
     )
     cleanup_db_files: bool = _setting(
         True,
@@ -85,22 +71,11 @@ class Settings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """One setting's definition, as the fields of `Settings` carry it."""
-
-    name: str
-    default: Any
-    yaml: str
-    environment: str
-    kind: Kind
-    help: str
+@dataclass(frozen=True)
+class Settings(GunicornSettings, RedisSettings, MetricsSettings, EndpointSettings):
+    """The exporter's settings, as they are in force."""
 
 
 def definitions() -> Iterator[Definition]:
     """All definitions, in the order of the reference."""
-    for field in dataclasses.fields(Settings):
-        metadata: Mapping[str, Any] = field.metadata
-        yield Definition(
-            field.name, field.default, metadata["yaml"], metadata["environment"], metadata["kind"], metadata["help"]
-        )
+    return definitions_of(Settings)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final
+
+MASK: Final = "***"
+_LONGEST: Final = 80
 
 
 class SettingsError(RuntimeError):
@@ -14,3 +18,11 @@ class SettingsError(RuntimeError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("gunicorn-prometheus-exporter cannot use its settings:\n  " + "\n  ".join(self.problems))
+
+
+def shown(value: Any, *, secret: bool = False) -> str:
+    """``value`` as it is quoted to a user: in one line, no longer than that, and masked if it is ``secret``."""
+    if secret:
+        return MASK
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -2,60 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-_TRUE = frozenset({"true", "yes", "on", "1"})
-_FALSE = frozenset({"false", "no", "off", "0"})
+_TRUE: Final = frozenset({"true", "yes", "on", "1"})
+_FALSE: Final = frozenset({"false", "no", "off", "0"})
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_DECIMAL: Final = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})")
+# Kubernetes gives every container the address of each Service in variables named after it, and Docker's links do so
+# too: a Service named "redis" makes REDIS_PORT=tcp://10.0.0.1:6379, which nobody has written.
+_SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
+
+Raw = Any
+"""A value as it is written: a text, and in YAML also a list of raw values or a dictionary from text to raw values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a raw value becomes a setting's value. ``parse`` raises ValueError or TypeError for anything else."""
+    """How a raw value becomes a setting's value. ``parse`` raises ValueError or TypeError for anything else.
+
+    ``schema`` is what JSON Schema calls it. The value of a ``secret`` is never shown. ``is_foreign`` tells a value in
+    the environment that something else than a user has put there.
+    """
 
     allowed: str
-    parse: Callable[[Any], Any]
+    parse: Callable[[Raw], Any]
+    schema: Mapping[str, Any]
+    secret: bool = False
+    is_foreign: Callable[[str], bool] = lambda raw: False
+
+
+def _text(raw: Raw) -> str:
+    if not isinstance(raw, str):
+        raise TypeError
+    return raw.strip()
 
 
 def integer(low: int, high: int) -> Kind:
-    def parse(raw: Any) -> int:
-        if isinstance(raw, bool) or not isinstance(raw, int | str):
-            raise TypeError
-        value = int(raw)
-        if not low <= value <= high:
+    def parse(raw: Raw) -> int:
+        text = _text(raw)
+        if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
             raise ValueError
-        return value
+        return int(text)
 
-    return Kind(f"a whole number from {low} to {high}", parse)
+    return Kind(f"a whole number from {low} to {high}", parse, {"type": "integer", "minimum": low, "maximum": high})
 
 
-def _parse_boolean(raw: Any) -> bool:
-    if isinstance(raw, bool):
-        return raw
-    word = str(raw).strip().lower()
+def seconds(low: float, high: float) -> Kind:
+    def parse(raw: Raw) -> float:
+        text = _text(raw)
+        if not _DECIMAL.fullmatch(text) or not low <= float(text) <= high:
+            raise ValueError
+        return float(text)
+
+    allowed = f"a number of seconds from {low:g} to {high:g}"
+    return Kind(allowed, parse, {"type": "number", "minimum": low, "maximum": high})
+
+
+def choice(*words: str) -> Kind:
+    def parse(raw: Raw) -> str:
+        word = _text(raw).lower()
+        if word not in words:
+            raise ValueError
+        return word
+
+    return Kind("one of " + ", ".join(words), parse, {"enum": list(words)})
+
+
+def _parse_boolean(raw: Raw) -> bool:
+    word = _text(raw).lower()
     if word not in _TRUE | _FALSE:
         raise ValueError
     return word in _TRUE
 
 
-def _parse_text(raw: Any) -> str:
-    if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+def _parse_line(raw: Raw) -> str:
+    if not isinstance(raw, str):
         raise TypeError
-    return str(raw)
-
-
-def _parse_methods(raw: Any) -> tuple[str, ...]:
-    words = raw.split(",") if isinstance(raw, str) else raw
-    if not isinstance(words, list | tuple) or not words or len(words) > 32:
+    if not raw.isprintable():
         raise ValueError
-    methods = tuple(str(word).strip() for word in words)
+    return raw
+
+
+def _words(raw: Raw, most: int) -> tuple[str, ...]:
+    words = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(words, list):
+        raise TypeError
+    if not 0 < len(words) <= most:
+        raise ValueError
+    return tuple(_text(word) for word in words)
+
+
+def _parse_methods(raw: Raw) -> tuple[str, ...]:
+    methods = _words(raw, 32)
     if not all(method.isascii() and method.isidentifier() and len(method) <= 24 for method in methods):
         raise ValueError
     return methods
 
 
-BOOLEAN = Kind("true or false", _parse_boolean)
-TEXT = Kind("text", _parse_text)
-PORT = integer(1, 65535)
-METHODS = Kind("up to 32 HTTP methods, as a list or separated by commas", _parse_methods)
+def _parse_hosts(raw: Raw) -> tuple[tuple[str, int], ...]:
+    return tuple(_parse_host(word) for word in _words(raw, 64))
+
+
+def _parse_host(word: str) -> tuple[str, int]:
+    host, _, port = word.rpartition(":")
+    if not host or not host.isprintable():
+        raise ValueError
+    return host.removeprefix("[").removesuffix("]"), _PORT_NUMBER.parse(port)
+
+
+_PORT_NUMBER: Final = integer(1, 65535)
+_LISTED: Final = {"type": ["array", "string"], "items": {"type": "string"}}
+
+BOOLEAN: Final = Kind("true or false", _parse_boolean, {"type": "boolean"})
+TEXT: Final = Kind("a line of text", _parse_line, {"type": ["string", "number", "boolean"]})
+SECRET: Final = Kind(TEXT.allowed, TEXT.parse, TEXT.schema, secret=True)
+PORT: Final = Kind(
+    _PORT_NUMBER.allowed,
+    _PORT_NUMBER.parse,
+    _PORT_NUMBER.schema,
+    is_foreign=lambda raw: _SERVICE_ADDRESS.match(raw) is not None,
+)
+METHODS: Final = Kind("up to 32 HTTP methods, as a list or separated by commas", _parse_methods, _LISTED)
+HOSTS: Final = Kind("up to 64 of host:port, as a list or separated by commas", _parse_hosts, _LISTED)

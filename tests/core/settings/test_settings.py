@@ -14,8 +14,7 @@ from gunicorn_prometheus_exporter.settings.definition import definitions
 @pytest.fixture(autouse=True)
 def _nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has a process of its own, as far as YAML is concerned."""
-    monkeypatch.setattr(reading, "_loaded", {})
-    monkeypatch.setattr(reading, "_loaded_from", "")
+    monkeypatch.setattr(reading, "_file", None)
 
 
 def yaml_file(tmp_path: Path, text: str) -> Path:

@@ -1,0 +1,44 @@
+"""What defines a setting: one field of a dataclass, with everything that is known about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .kinds import Kind
+
+
+def setting(default: Any, yaml: str, environment: str, kind: Kind, help_text: str, *, also: str = "") -> Any:
+    """A field whose key below ``exporter`` in YAML is ``yaml``, or ``also``: two names of one setting."""
+    metadata = {"yaml": yaml, "also": also, "environment": environment, "kind": kind, "help": help_text}
+    return dataclasses.field(default=default, metadata=metadata, repr=not kind.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One setting's definition, as its field carries it."""
+
+    name: str
+    default: Any
+    yaml: str
+    also: str
+    environment: str
+    kind: Kind
+    help: str
+
+
+def definitions_of(settings: type[Any]) -> Iterator[Definition]:
+    """The definitions in the dataclass ``settings``, in the order of the reference."""
+    for field in dataclasses.fields(settings):
+        metadata = field.metadata
+        yield Definition(
+            name=field.name,
+            default=field.default,
+            yaml=metadata["yaml"],
+            also=metadata["also"],
+            environment=metadata["environment"],
+            kind=metadata["kind"],
+            help=metadata["help"],
+        )

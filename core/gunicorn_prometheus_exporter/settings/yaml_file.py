@@ -1,0 +1,147 @@
+"""A YAML file of settings: what it says, in which line, and what in it is no setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import yaml
+
+from .definition import definitions
+from .errors import shown
+from .kinds import Raw
+from .spelling import nearest
+
+_ROOT: Final = "exporter"
+_MOST_BYTES: Final = 1 << 20
+_DEEPEST: Final = 8
+_STANDARD_TAG: Final = "tag:yaml.org,2002:"
+_NULL: Final = _STANDARD_TAG + "null"
+_MERGE: Final = _STANDARD_TAG + "merge"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A raw value, and where it stands: ``exporter.redis.host (exporter.yml:7)``."""
+
+    raw: Raw
+    place: str
+
+
+@dataclass(slots=True)
+class YamlFile:
+    """What a file says: ``entries`` by their path below ``exporter``, and ``problems`` with the rest."""
+
+    path: str
+    entries: dict[str, Entry] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_yaml_file(path: str) -> YamlFile:
+    """Read the file ``path``. Raises nothing: what is wrong is in the result.
+
+    No value is made from it by YAML's rules, so ``0123`` is as good a password as any and no tag has a meaning.
+    """
+    read = YamlFile(path)
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise OSError(f"it has more than {_MOST_BYTES} bytes")
+        root = yaml.compose(content.decode("utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, ValueError) as error:
+        read.problems.append(f"{path}: cannot be read: {error}")
+    except yaml.YAMLError as error:
+        read.problems.append(f"{path}: is not YAML: {' '.join(str(error).split())}")
+    except RecursionError:
+        read.problems.append(f"{path}: is not YAML that can be read: it is nested too deeply")
+    else:
+        _Walk(read).start(root)
+    return read
+
+
+class _Walk:
+    """Goes down from the root to the settings, no further than there are any."""
+
+    def __init__(self, read: YamlFile) -> None:
+        self._read = read
+        self._settings = {path for one in definitions() for path in (one.yaml, one.also) if path}
+        self._groups = {"".join(path[:end]) for path in self._settings for end, c in enumerate(path) if c == "."}
+
+    def start(self, root: yaml.Node | None) -> None:
+        top = dict(self._pairs(root, "")) if isinstance(root, yaml.MappingNode) else {}
+        node = top.get(_ROOT)
+        if node is not None and _is_unset(node):
+            return
+        if not isinstance(node, yaml.MappingNode):
+            close = nearest(_ROOT, top) if node is None else None
+            hint = f"; did you mean {_ROOT!r} by {close!r}?" if close else ""
+            self._read.problems.append(f"{self._read.path}: has no mapping {_ROOT!r} at its top level{hint}")
+            return
+        self._walk(node, "")
+
+    def _walk(self, mapping: yaml.MappingNode, prefix: str) -> None:
+        for key, node in self._pairs(mapping, prefix):
+            path = prefix + key
+            place = f"{_ROOT}.{path} ({self._read.path}:{node.start_mark.line + 1})"
+            if path in self._settings:
+                if not _is_unset(node):
+                    self._take(path, node, place)
+            elif path not in self._groups:
+                self._unknown(path, place)
+            elif isinstance(node, yaml.MappingNode):
+                self._walk(node, f"{path}.")
+            elif not _is_unset(node):
+                self._read.problems.append(f"{place}: is not a mapping")
+
+    def _take(self, path: str, node: yaml.Node, place: str) -> None:
+        try:
+            self._read.entries[path] = Entry(_raw(node), place)
+        except ValueError as error:
+            self._read.problems.append(f"{place}: {error}")
+
+    def _unknown(self, path: str, place: str) -> None:
+        close = nearest(path, [*self._settings, *self._groups])
+        hint = f"; did you mean {_ROOT}.{close}?" if close else ""
+        self._read.problems.append(f"{place}: there is no such setting{hint}")
+
+    def _pairs(self, mapping: yaml.MappingNode, prefix: str) -> Iterator[tuple[str, yaml.Node]]:
+        """The keys and values of ``mapping`` with what it merges (``<<``), its own first."""
+        lines: dict[str, int] = {}
+        waiting, done = [mapping], set[int]()
+        while waiting:
+            merged = waiting.pop(0)
+            done.add(id(merged))
+            for key_node, node in merged.value:
+                line = key_node.start_mark.line + 1
+                if key_node.tag == _MERGE:
+                    nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+                    waiting += [one for one in nodes if isinstance(one, yaml.MappingNode) and id(one) not in done]
+                elif not isinstance(key_node, yaml.ScalarNode):
+                    self._read.problems.append(f"{self._read.path}:{line}: a key is no name")
+                elif key_node.value not in lines:
+                    lines[key_node.value] = line
+                    yield key_node.value, node
+                elif merged is mapping:
+                    name = f"{_ROOT}.{prefix}{key_node.value}" if prefix else key_node.value
+                    earlier = lines[key_node.value]
+                    self._read.problems.append(f"{name} ({self._read.path}:{line}): is in line {earlier} already")
+
+
+def _is_unset(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and (node.tag == _NULL or node.value == "")
+
+
+def _raw(node: yaml.Node, depth: int = 0) -> Raw:
+    """The value as it is written. Raises ValueError for what no setting has."""
+    if not node.tag.startswith(_STANDARD_TAG):
+        raise ValueError(f"{shown(node.tag)} is no tag that has a meaning here")
+    if depth > _DEEPEST:
+        raise ValueError("is nested too deeply")
+    if isinstance(node, yaml.SequenceNode):
+        return [_raw(item, depth + 1) for item in node.value]
+    if isinstance(node, yaml.MappingNode):
+        return {str(_raw(key, depth + 1)): _raw(value, depth + 1) for key, value in node.value}
+    text: str = node.value
+    return text
