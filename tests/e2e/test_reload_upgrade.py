@@ -152,7 +152,7 @@ def test_settings_that_cannot_be_used(gunicorn: START) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         reload(server, env=f"PROMETHEUS_METRICS_PORT={other.getsockname()[1]}")
-        server.wait_logged("serves the metrics where it did before")
+        server.wait_logged("serves the metrics as it did before")
         scraped(server, lambda e: reasons(e) == {"reload": 2})
 
 

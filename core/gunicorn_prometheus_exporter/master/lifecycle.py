@@ -29,7 +29,8 @@ class Lifecycle:
     """Counts what happens to an arbiter and to its workers.
 
     ``serving`` tells the endpoint that a worker is serving; ``bury`` is called with each worker that has ended, after
-    it was counted; ``reconfigured`` with the configuration that a reload has read.
+    it was counted; ``reconfigured`` with the configuration that a reload has read; ``stopping`` when the workers are
+    about to be told to end for good.
 
     Everything is counted in the main loop, by `settle`. Until Gunicorn 24 workers are reaped in the SIGCHLD handler,
     which may interrupt the master while it holds a lock: there, deaths are only noted.
@@ -44,12 +45,14 @@ class Lifecycle:
         serving: Callable[[Any], str],
         bury: Callable[[Any], None],
         reconfigured: Callable[[Any], None],
+        stopping: Callable[[], None],
     ) -> None:
         def counter(family: Family, cap: int = _UNCAPPED, *overflow: str) -> CappedCounter:
             return CappedCounter(counters, family, cap, overflow)
 
         self._failures = failures
         self._serving, self._bury, self._reconfigured = serving, bury, reconfigured
+        self._say_stopping = stopping
         self._exits = counter(CATALOGUE["gunicorn_worker_exits"])
         self._slot_exits = counter(SLOT_EXITS)
         self._spawned = counter(CATALOGUE["gunicorn_workers_spawned"])
@@ -146,6 +149,7 @@ class Lifecycle:
 
     def _around_stop(self, stop: Callable[..., None], *arguments: Any, **named: Any) -> None:
         self._stopping = True
+        self._say_stopping()
         self._guarded(self._signals.begin_stop, self._arbiter)
         try:
             stop(*arguments, **named)

@@ -14,6 +14,7 @@ from ..failures import Failures
 from ..gunicorn_versions import reexec_arguments
 from ..recorder.recovery import recover_slot
 from ..recorder.series import CappedCounter
+from ..server.fork_gate import ForkGate
 from ..settings import Settings, SettingsError, read_settings
 from ..storage.files import FileStore, open_named, open_private
 from ..storage.segments import Segments
@@ -23,6 +24,7 @@ from .last_word import give_cell, speak_for
 from .lifecycle import Lifecycle
 from .metrics_port import MetricsPort
 from .nameplate import Nameplate
+from .readiness import Readiness
 from .sampler import Sampler
 from .seat import Seat
 
@@ -60,6 +62,7 @@ class Master:
         self._pid = os.getpid()
         self._closed = False
         left = handover.find(os.environ)
+        gate = ForkGate()
         self.store = self._open_store(cfg, left.directory)
         try:
             self._slot = self.store.slots.take("m")
@@ -67,16 +70,23 @@ class Master:
             self._nameplate = Nameplate(self._segments)
             self._nameplate.show(cfg)
             counters = self._segments.get("counter")
-            self._sampler = Sampler(self.store, self._segments, here.failures)
+            self._sampler = Sampler(self.store, self._segments, here.failures, gate)
         except OSError as error:
             raise self._unusable(error) from error
         errors = CappedCounter(counters, CATALOGUE["gunicorn_exporter_errors"], 1000, [])
         here.bind(self.store, self._segments)
         here.failures.send_to(errors.increment)
+        self._readiness = Readiness(self.store)
         self._port = MetricsPort(
-            self.store.directory, self.settings, here.failures, left.listener, before_scrape=self._sampler.sample
+            self.store.directory,
+            self.settings,
+            here.failures,
+            gate,
+            left.listener,
+            before_scrape=self._sampler.sample,
+            is_ready=lambda: self._readiness.is_ready(self.settings.ready_workers),
         )
-        here.when_worker_is_born += [self._port.abandon, self._sampler.abandon]
+        here.when_worker_is_born += [self._port.abandon, self._sampler.abandon, self._readiness.abandon]
         self._lifecycle = Lifecycle(
             counters,
             here.failures,
@@ -84,6 +94,7 @@ class Master:
             serving=self._serving,
             bury=self._bury,
             reconfigured=self.reconfigure,
+            stopping=self._readiness.drain,
         )
         self._install_hooks()
         # Gunicorn does not come by on_exit when its main loop fails.
@@ -93,6 +104,7 @@ class Master:
         """Count what happens to ``arbiter`` and its workers from now on. Safe to call again."""
         self._lifecycle.watch(arbiter)
         self._sampler.watch(arbiter)
+        self._readiness.watch(arbiter)
 
     def seat_worker(self) -> Seat:
         """A seat for the worker that is about to be forked. Raises OSError, NoSlotError."""
@@ -180,6 +192,7 @@ class Master:
         # A worker of another class than ours has not let go of it yet.
         self._port.abandon()
         self._sampler.abandon()
+        self._readiness.abandon()
         speak_for(worker)
 
     def _child_exit(self, arbiter: Any, worker: Any) -> None:

@@ -48,9 +48,10 @@ class Sampler:
     `sample` is for any thread but the arbiter's own, `worker_gone` is for that one, and makes it wait for nobody.
     """
 
-    def __init__(self, store: Store, segments: Segments, failures: Failures) -> None:
+    def __init__(self, store: Store, segments: Segments, failures: Failures, gate: ForkGate) -> None:
         self._store = store
         self._failures = failures
+        self._gate = gate
         self._counters: Segment = segments.get("counter")
         self._sums = LiveGauges(segments.get("gauge", "livesum"))
         # Two masters (USR2) share their listeners, so there the newest value counts.
@@ -70,8 +71,7 @@ class Sampler:
         """Look at ``arbiter`` from now on. Harmless to call again."""
         self._arbiter = arbiter
         if self._thread is None:
-            gate = ForkGate()
-            self._thread = threading.Thread(target=self._run, args=(gate,), name=THREAD_NAME, daemon=True)
+            self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
             # The thread inherits the mask: signals are the arbiter's, whose system calls they must interrupt.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             try:
@@ -105,9 +105,9 @@ class Sampler:
         self._probes = {}
         self._lock = threading.Lock()
 
-    def _run(self, gate: ForkGate) -> None:
+    def _run(self) -> None:
         while not self._stopped.wait(_TICK):
-            with gate.working():
+            with self._gate.working():
                 self.sample(_PROCESS_AGE_ON_TIMER)
                 self._look_at_next_pss()
 

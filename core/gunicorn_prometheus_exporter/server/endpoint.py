@@ -18,6 +18,8 @@ from .negotiation import (
 )
 
 METRICS_PATH: Final = "/metrics"
+HEALTHY_PATH: Final = "/-/healthy"
+READY_PATH: Final = "/-/ready"
 
 # Below this, a compressed page fills as many network packets as a plain one.
 _SMALLEST_COMPRESSED: Final = 1024
@@ -32,17 +34,22 @@ class Render(Protocol):
 
 
 class MetricsEndpoint:
-    """Answers GET and HEAD of ``/metrics``, as plainly, exactly and compressed as the client asks for.
+    """Answers GET and HEAD of ``/metrics``, as plainly, exactly and compressed as the client asks for, and of
+    ``/-/healthy`` and ``/-/ready``.
 
-    ``name[]`` in the query, given once or more, picks single families. What ``render`` raises goes to the caller.
+    ``name[]`` in the query, given once or more, picks single families. What ``render`` and ``is_ready`` raise goes to
+    the caller.
     """
 
-    def __init__(self, render: Render) -> None:
+    def __init__(self, render: Render, is_ready: Callable[[], bool]) -> None:
         self._render = render
-        self._routes: Mapping[str, Callable[[Request], Response]] = MappingProxyType({METRICS_PATH: self._metrics})
+        self._is_ready = is_ready
+        self._routes: Mapping[str, Callable[[Request], Response]] = MappingProxyType(
+            {METRICS_PATH: self._metrics, HEALTHY_PATH: self._healthy, READY_PATH: self._ready}
+        )
 
     def __call__(self, request: Request) -> Response:
-        path = request.path.removesuffix("/")
+        path = request.path.removesuffix("/") or "/"
         route = self._routes.get(path)
         if route is None:
             return plain(HTTPStatus.NOT_FOUND)
@@ -61,3 +68,9 @@ class MetricsEndpoint:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
             headers.append(("Content-Encoding", "gzip"))
         return Response(HTTPStatus.OK, tuple(headers), body)
+
+    def _healthy(self, _request: Request) -> Response:
+        return plain(HTTPStatus.OK)
+
+    def _ready(self, _request: Request) -> Response:
+        return plain(HTTPStatus.OK if self._is_ready() else HTTPStatus.SERVICE_UNAVAILABLE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kinds import BOOLEAN, PORT, TEXT
+from .kinds import BOOLEAN, PORT, SECRET, TEXT, integer
 from .setting import setting
 
 
@@ -72,4 +72,39 @@ class EndpointSettings:
         BOOLEAN,
         "Refuse clients without a certificate of one of those authorities.",
         also="ssl.client_auth_required",
+    )
+    web_config_file: str | None = setting(
+        None,
+        "prometheus.web_config_file",
+        "PROMETHEUS_WEB_CONFIG_FILE",
+        TEXT,
+        "File of the form that Prometheus and its exporters take as --web.config.file: TLS, users, headers.",
+    )
+    bearer_token: str | None = setting(
+        None,
+        "prometheus.bearer_token",
+        "PROMETHEUS_BEARER_TOKEN",
+        SECRET,
+        "Token that clients must show as `Authorization: Bearer`. Users of the web configuration need none.",
+    )
+    bearer_token_file: str | None = setting(
+        None,
+        "prometheus.bearer_token_file",
+        "PROMETHEUS_BEARER_TOKEN_FILE",
+        TEXT,
+        "File with that token, read again when it changes.",
+    )
+    health_auth: bool = setting(
+        False,
+        "prometheus.health_auth",
+        "PROMETHEUS_HEALTH_AUTH",
+        BOOLEAN,
+        "Ask for a password or token at /-/healthy and /-/ready, too.",
+    )
+    ready_workers: int = setting(
+        1,
+        "prometheus.ready_workers",
+        "PROMETHEUS_READY_WORKERS",
+        integer(1, 10_000),
+        "Booted workers from which on /-/ready says so; all of them, where there are fewer.",
     )

@@ -32,7 +32,7 @@ def page() -> Page:
 
 @pytest.fixture
 def served(serve: Callable[..., Any], page: Page) -> Any:
-    return serve(MetricsEndpoint(page))
+    return serve(MetricsEndpoint(page, lambda: True))
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
