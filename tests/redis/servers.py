@@ -26,6 +26,8 @@ from typing import Any
 
 import redis
 import trustme
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from scripts.provision import tool
 from tests.e2e.harness import free_port, wait_until
@@ -102,6 +104,7 @@ class RedisServer:
     def client(self, **options: Any) -> redis.Redis:
         """A new client, with short timeouts."""
         given: dict[str, Any] = {"socket_timeout": 10, "socket_connect_timeout": 10, "password": self._password}
+        given["retry"] = Retry(NoBackoff(), 0)
         if self.port == 0:
             given["unix_socket_path"] = str(self.socket)
         else:

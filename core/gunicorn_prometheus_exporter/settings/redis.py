@@ -50,6 +50,9 @@ class RedisSettings:
     redis_sentinel_service: str | None = setting(
         None, "redis.sentinel.service", "REDIS_SENTINEL_SERVICE", TEXT, "Name by which the Sentinels know the server."
     )
+    redis_sentinel_password: str | None = setting(
+        None, "redis.sentinel.password", "REDIS_SENTINEL_PASSWORD", SECRET, "Password of the Sentinels themselves."
+    )
     redis_cluster: bool = setting(
         False, "redis.cluster", "REDIS_CLUSTER", BOOLEAN, "The server is a node of a Redis Cluster."
     )
@@ -76,12 +79,13 @@ class RedisSettings:
         seconds(0.05, 60),
         "Seconds between two copies of what changed to Redis.",
     )
-    redis_scope: str = setting(
-        "instance",
+    redis_scope: str | None = setting(
+        None,
         "redis.scope",
         "REDIS_SCOPE",
         choice("instance", "node", "fleet"),
-        "What the metrics endpoint shows: this instance, all of its node, or all that share the key prefix.",
+        "What the metrics endpoint shows: this instance, all of its node, or all that share the key prefix. "
+        "Unset: a server's own endpoint shows its instance, `serve` the fleet.",
     )
     redis_instance_label: bool = setting(
         False,
