@@ -9,7 +9,7 @@ from .appmetrics.states import AppStates
 from .appmetrics.values import AppValues
 from .failures import Failures
 from .recorder.recovery import recover_slot
-from .settings import read_settings
+from .settings import Settings, read_settings
 from .storage.journal import Journal
 from .storage.segments import Segments, Store
 
@@ -21,6 +21,8 @@ class Process:
         self.failures = Failures()
         self.values = AppValues(self.failures.count)
         self.states = AppStates(self.failures.report)
+        self.settings: Settings | None = None
+        """The settings that its master has in force, None where there is no master."""
         self.when_worker_is_born: list[Callable[[], None]] = []
         """What a new worker does first, to let go of what only its master needs."""
         self._store: Store | None = None
@@ -76,7 +78,7 @@ class Process:
             store.discard_live(slot.owner)
             segments = Segments(store, slot.owner)
             # A worker that has just died may have had it, and its master finds it taken.
-            recover_slot(store, segments, read_settings(os.environ))
+            recover_slot(store, segments, self.settings or read_settings(os.environ))
         except Exception as error:
             self.failures.report("storage", error)
             return None

@@ -23,8 +23,9 @@ class _Segments(Collector):
         self._scraper: Scraper | None = None
 
     def collect(self) -> Iterable[Metric]:
-        settings = read_settings(os.environ)
-        directory = process.current().directory or settings.multiproc_dir
+        here = process.current()
+        settings = here.settings or read_settings(os.environ)
+        directory = here.directory or settings.multiproc_dir
         if directory != self._directory or self._scraper is None:
             if directory is None:
                 return ()

@@ -16,9 +16,11 @@ from ..recorder.recovery import recover_slot
 from ..recorder.series import CappedCounter
 from ..server.fork_gate import ForkGate
 from ..settings import Settings, SettingsError, read_settings
+from ..settings.variables import remarks
 from ..storage.files import FileStore, open_named, open_private
 from ..storage.segments import Segments
 from . import handover
+from .gunicorn_settings import fill_in, hand_over
 from .hooks import put_around
 from .last_word import give_cell, speak_for
 from .lifecycle import Lifecycle
@@ -56,9 +58,14 @@ class Master:
         here = process.current()
         here.install()
         self.settings: Settings = read_settings(os.environ)
+        here.settings = self.settings
+        for remark in remarks(os.environ, self.settings):
+            log.warning("gunicorn-prometheus-exporter: %s", remark)
+        fill_in(cfg, self.settings)
         self.failures: Failures = here.failures
         self._cfg = cfg
         self._log = log
+        self._arbiter: Any = None
         self._pid = os.getpid()
         self._closed = False
         left = handover.find(os.environ)
@@ -102,6 +109,9 @@ class Master:
 
     def watch(self, arbiter: Any) -> None:
         """Count what happens to ``arbiter`` and its workers from now on. Safe to call again."""
+        if self._arbiter is None:
+            self._arbiter = arbiter
+            hand_over(arbiter)
         self._lifecycle.watch(arbiter)
         self._sampler.watch(arbiter)
         self._readiness.watch(arbiter)
@@ -123,12 +133,17 @@ class Master:
         if cfg is self._cfg:
             return
         self._cfg = cfg
-        self._install_hooks()
-        self._nameplate.show(cfg)
+        old = self.settings
         try:
-            self.settings = read_settings(os.environ)
+            self.settings = process.current().settings = read_settings(os.environ, again=True)
         except SettingsError as error:
             self._log.error("%s\nThe settings in force stay in force.", error)
+        fill_in(cfg, self.settings)
+        if self._arbiter is not None:
+            hand_over(self._arbiter)
+        self._install_hooks()
+        self._nameplate.show(cfg)
+        if self.settings is old:
             return
         self._port.follow(self.settings, self._log)
 
@@ -156,9 +171,8 @@ class Master:
             raise self._unusable(error) from error
 
     def _unusable(self, error: OSError) -> SettingsError:
-        setting = "PROMETHEUS_MULTIPROC_DIR (exporter.prometheus.multiproc_dir)"
         allowed = "a directory that the master can create and write"
-        return SettingsError([f"{setting}: {self.settings.multiproc_dir!r} is not {allowed}: {error}"])
+        return SettingsError([self.settings.problem("multiproc_dir", allowed, error)])
 
     def _install_hooks(self) -> None:
         guarded = self._guarded

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from .endpoint import EndpointSettings
+from .errors import shown
 from .gunicorn import GunicornSettings
 from .kinds import BOOLEAN, METHODS, TEXT, integer
 from .redis import RedisSettings
@@ -73,9 +75,25 @@ class MetricsSettings:
 
 @dataclass(frozen=True)
 class Settings(GunicornSettings, RedisSettings, MetricsSettings, EndpointSettings):
-    """The exporter's settings, as they are in force."""
+    """The exporter's settings, as they are in force.
+
+    ``places`` tells where each that is not its default came from, by its name: ``REDIS_HOST (environment)`` or
+    ``exporter.redis.host (/etc/exporter.yml:7)``.
+    """
+
+    places: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    def problem(self, name: str, allowed: str, detail: object = "") -> str:
+        """One line for a SettingsError: the value of the setting ``name`` is not what is ``allowed``."""
+        definition = _BY_NAME[name]
+        place = self.places.get(name, f"{definition.environment} (exporter.{definition.yaml})")
+        value = shown(getattr(self, name), secret=definition.kind.secret)
+        return f"{place}: {value} is not {allowed}{': ' if detail else ''}{detail}"
+
+
+_BY_NAME: Final = {definition.name: definition for definition in definitions_of(Settings)}
 
 
 def definitions() -> Iterator[Definition]:
     """All definitions, in the order of the reference."""
-    return definitions_of(Settings)
+    return iter(_BY_NAME.values())

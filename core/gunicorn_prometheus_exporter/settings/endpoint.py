@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kinds import BOOLEAN, PORT, SECRET, TEXT, integer
+from .kinds import ADDRESS, BOOLEAN, PORT, SECRET, TEXT, integer
 from .setting import setting
 
 
@@ -19,7 +19,7 @@ class EndpointSettings:
         "0.0.0.0",  # noqa: S104 - scraped from other hosts, as documented
         "prometheus.bind_address",
         "PROMETHEUS_BIND_ADDRESS",
-        TEXT,
+        ADDRESS,
         "Address the metrics endpoint listens on.",
     )
     sidecar_mode: bool = setting(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL: Final = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})")
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
+_REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 # Kubernetes gives every container the address of each Service in variables named after it, and Docker's links do so
 # too: a Service named "redis" makes REDIS_PORT=tcp://10.0.0.1:6379, which nobody has written.
 _SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
@@ -108,9 +112,28 @@ def _parse_hosts(raw: Raw) -> tuple[tuple[str, int], ...]:
 
 def _parse_host(word: str) -> tuple[str, int]:
     host, _, port = word.rpartition(":")
-    if not host or not host.isprintable():
+    return _parse_address(host), _PORT_NUMBER.parse(port)
+
+
+def _parse_address(raw: Raw) -> str:
+    text = _text(raw)
+    address = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        if not _HOST_NAME.fullmatch(text):
+            raise
+        return text
+    return address
+
+
+def _parse_redis_url(raw: Raw) -> str:
+    url = urlsplit(_parse_line(raw))
+    if url.scheme not in _REDIS_SCHEMES or not (url.netloc or url.path):
         raise ValueError
-    return host.removeprefix("[").removesuffix("]"), _PORT_NUMBER.parse(port)
+    # Asking for it is what checks it.
+    _ = url.port
+    return url.geturl()
 
 
 _PORT_NUMBER: Final = integer(1, 65535)
@@ -118,6 +141,10 @@ _LISTED: Final = {"type": ["array", "string"], "items": {"type": "string"}}
 
 BOOLEAN: Final = Kind("true or false", _parse_boolean, {"type": "boolean"})
 TEXT: Final = Kind("a line of text", _parse_line, {"type": ["string", "number", "boolean"]})
+ADDRESS: Final = Kind("an IP address or a host name", _parse_address, {"type": "string"})
+REDIS_URL: Final = Kind(
+    "a URL that begins with redis://, rediss:// or unix://", _parse_redis_url, {"type": "string"}, secret=True
+)
 SECRET: Final = Kind(TEXT.allowed, TEXT.parse, TEXT.schema, secret=True)
 PORT: Final = Kind(
     _PORT_NUMBER.allowed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kinds import BOOLEAN, HOSTS, PORT, SECRET, TEXT, choice, integer, seconds
+from .kinds import ADDRESS, BOOLEAN, HOSTS, PORT, REDIS_URL, SECRET, TEXT, choice, integer, seconds
 from .setting import setting
 
 
@@ -15,7 +15,7 @@ class RedisSettings:
     redis_enabled: bool = setting(
         False, "redis.enabled", "REDIS_ENABLED", BOOLEAN, "Share the metrics through Redis. No files are written then."
     )
-    redis_host: str = setting("127.0.0.1", "redis.host", "REDIS_HOST", TEXT, "Host of the Redis server.")
+    redis_host: str = setting("127.0.0.1", "redis.host", "REDIS_HOST", ADDRESS, "Host of the Redis server.")
     redis_port: int = setting(6379, "redis.port", "REDIS_PORT", PORT, "Port of the Redis server.")
     redis_db: int = setting(0, "redis.db", "REDIS_DB", integer(0, 65535), "Number of the Redis database.")
     redis_username: str | None = setting(None, "redis.username", "REDIS_USERNAME", TEXT, "Name of the ACL user.")
@@ -24,7 +24,7 @@ class RedisSettings:
         None,
         "redis.url",
         "PROMETHEUS_REDIS_URL",
-        SECRET,
+        REDIS_URL,
         "URL of the server, such as `rediss://user:password@host:6380/0`; its parts win over the settings above.",
     )
     redis_socket: str | None = setting(

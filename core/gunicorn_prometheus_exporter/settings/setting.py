@@ -33,6 +33,8 @@ def definitions_of(settings: type[Any]) -> Iterator[Definition]:
     """The definitions in the dataclass ``settings``, in the order of the reference."""
     for field in dataclasses.fields(settings):
         metadata = field.metadata
+        if not metadata:
+            continue
         yield Definition(
             name=field.name,
             default=field.default,

@@ -17,7 +17,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def is_slip(name: str, known: str) -> bool:
-    """Whether ``name`` is ``known`` with one or two letters too many, too few, wrong, or swapped with their neighbour."""
+    """Whether ``name`` is ``known`` with one or two letters too many, too few, wrong or swapped."""
     return name != known and abs(len(name) - len(known)) <= _SLIPS and _distance(name, known) <= _SLIPS
 
 
