@@ -31,9 +31,9 @@ class Process:
         self._installed = False
 
     @property
-    def directory(self) -> str | None:
-        """Where the segments of this process and its siblings are, None if they are in no directory."""
-        return getattr(self._store, "directory", None)
+    def store(self) -> Store | None:
+        """Where the segments of this process and its siblings are, None if it has none."""
+        return self._store
 
     def install(self) -> None:
         """Take over the application's metrics. Safe to call again."""

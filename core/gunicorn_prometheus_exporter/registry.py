@@ -12,6 +12,8 @@ from prometheus_client.registry import Collector
 from . import process
 from .scrape.directory import DirectorySource
 from .scrape.scraper import Scraper
+from .scrape.source import SegmentSource
+from .scrape.stores import source_of
 from .settings import read_settings
 
 
@@ -19,18 +21,20 @@ class _Segments(Collector):
     """Reads the segments of this process's master, or of the directory that the settings name."""
 
     def __init__(self) -> None:
-        self._directory: str | None = None
+        self._place: object = None
         self._scraper: Scraper | None = None
 
     def collect(self) -> Iterable[Metric]:
         here = process.current()
         settings = here.settings or read_settings(os.environ)
-        directory = here.directory or settings.multiproc_dir
-        if directory != self._directory or self._scraper is None:
-            if directory is None:
-                return ()
-            self._scraper = Scraper(DirectorySource(directory), legacy=settings.legacy_metrics)
-            self._directory = directory
+        store = here.store
+        place = store or settings.multiproc_dir
+        if place is None:
+            return ()
+        if place != self._place or self._scraper is None:
+            source: SegmentSource = DirectorySource(str(place)) if store is None else source_of(store)
+            self._scraper = Scraper(source, legacy=settings.legacy_metrics)
+            self._place = place
         return self._scraper.collect()
 
 

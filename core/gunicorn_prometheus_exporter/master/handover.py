@@ -1,4 +1,4 @@
-"""What an old master passes to the one that replaces it (USR2): its directory and its listening metrics port."""
+"""What an old master passes to the one that replaces it (USR2): its storage and its listening metrics port."""
 
 from __future__ import annotations
 
@@ -8,32 +8,37 @@ from dataclasses import dataclass
 from typing import Final
 
 _DIRECTORY: Final = "GUNICORN_PROMETHEUS_EXPORTER_DIRECTORY"
+_MEMORY: Final = "GUNICORN_PROMETHEUS_EXPORTER_MEMORY"
 _LISTENER: Final = "GUNICORN_PROMETHEUS_EXPORTER_LISTENER"
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """A private directory that the new master shares, or None, and the descriptor of the listening socket, or -1."""
+    """What the new master shares: a private directory, or None, and descriptors, or -1, of memory and of a socket."""
 
-    directory: str | None
-    listener: int
+    directory: str | None = None
+    listener: int = -1
+    memory: int = -1
 
 
-def leave(environment: MutableMapping[str, str], directory: str | None, listener: int) -> None:
+def leave(environment: MutableMapping[str, str], left: Handover) -> None:
     """In the process that is about to become the new master: leave word in the environment it will see."""
     # This master's own environment may be that of its predecessor's word, whose descriptor is something else by now.
     find(environment)
-    if directory is not None:
-        environment[_DIRECTORY] = directory
-    if listener >= 0:
-        os.set_inheritable(listener, True)
-        environment[_LISTENER] = str(listener)
+    if left.directory is not None:
+        environment[_DIRECTORY] = left.directory
+    for variable, descriptor in ((_LISTENER, left.listener), (_MEMORY, left.memory)):
+        if descriptor >= 0:
+            os.set_inheritable(descriptor, True)
+            environment[variable] = str(descriptor)
 
 
 def find(environment: MutableMapping[str, str]) -> Handover:
     """In the new master: what was left, which is taken out of the environment."""
     directory = environment.pop(_DIRECTORY, None)
-    listener = environment.pop(_LISTENER, "")
+    listener, memory = (environment.pop(variable, "") for variable in (_LISTENER, _MEMORY))
     return Handover(
-        directory if directory and os.path.isdir(directory) else None, int(listener) if listener.isdecimal() else -1
+        directory if directory and os.path.isdir(directory) else None,
+        int(listener) if listener.isdecimal() else -1,
+        int(memory) if memory.isdecimal() else -1,
     )

@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from .. import process
@@ -14,10 +15,12 @@ from ..failures import Failures
 from ..gunicorn_versions import reexec_arguments
 from ..recorder.recovery import recover_slot
 from ..recorder.series import CappedCounter
+from ..scrape.stores import source_of
 from ..server.fork_gate import ForkGate
 from ..settings import Settings, SettingsError, read_settings
 from ..settings.variables import remarks
 from ..storage.files import FileStore, open_named, open_private
+from ..storage.memory import MemoryStore, adopt_memory, open_memory
 from ..storage.segments import Segments
 from . import handover
 from .gunicorn_settings import fill_in, hand_over
@@ -70,11 +73,11 @@ class Master:
         self._closed = False
         left = handover.find(os.environ)
         gate = ForkGate()
-        self.store = self._open_store(cfg, left.directory)
+        self.store = self._open_store(cfg, left)
         try:
             self._slot = self.store.slots.take("m")
             self._segments = Segments(self.store, self._slot.owner)
-            self._nameplate = Nameplate(self._segments)
+            self._nameplate = Nameplate(self._segments, "redis" if self.settings.redis_enabled else "file")
             self._nameplate.show(cfg)
             counters = self._segments.get("counter")
             self._sampler = Sampler(self.store, self._segments, here.failures, gate)
@@ -85,7 +88,7 @@ class Master:
         here.failures.send_to(errors.increment)
         self._readiness = Readiness(self.store)
         self._port = MetricsPort(
-            self.store.directory,
+            source_of(self.store),
             self.settings,
             here.failures,
             gate,
@@ -158,14 +161,19 @@ class Master:
         self.store.slots.let_go(self._slot)
         self.store.close()
 
-    def _open_store(self, cfg: Any, inherited: str | None) -> FileStore:
+    def _open_store(self, cfg: Any, left: handover.Handover) -> FileStore | MemoryStore:
         report = self.failures.report
         named, cleanup = self.settings.multiproc_dir, self.settings.cleanup_db_files
         try:
+            if self.settings.redis_enabled:
+                # Only where the system has no such memory is there a directory beneath Redis, and it is private.
+                with suppress(OSError):
+                    return adopt_memory(left.memory, report) or open_memory(report)
+                named = None
             if named is not None:
                 return open_named(named, report, cleanup=cleanup, uid=cfg.uid, gid=cfg.gid)
-            if inherited is not None:
-                return FileStore(inherited, report, private=True, uid=cfg.uid, gid=cfg.gid)
+            if left.directory is not None:
+                return FileStore(left.directory, report, private=True, uid=cfg.uid, gid=cfg.gid)
             return open_private(report, cleanup=cleanup, uid=cfg.uid, gid=cfg.gid)
         except OSError as error:
             raise self._unusable(error) from error
@@ -243,6 +251,10 @@ class Master:
             self.store.slots.let_go(slot)
 
     def _pre_exec(self, arbiter: Any) -> None:
-        directory = self.store.directory if self.store.private else None
-        handover.leave(arbiter.cfg.env_orig, directory, self._port.fileno())
+        store, listener = self.store, self._port.fileno()
+        if isinstance(store, MemoryStore):
+            left = handover.Handover(listener=listener, memory=store.fileno())
+        else:
+            left = handover.Handover(store.directory if store.private else None, listener)
+        handover.leave(arbiter.cfg.env_orig, left)
         arbiter.START_CTX["args"] = reexec_arguments(arbiter.START_CTX["args"])

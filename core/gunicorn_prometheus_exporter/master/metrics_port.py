@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..failures import Failures
-from ..scrape.directory import DirectorySource
 from ..scrape.scraper import Scraper
+from ..scrape.source import SegmentSource
 from ..server.fork_gate import ForkGate
 from ..server.listener import ListenerError
 from ..server.service import MetricsService
@@ -15,7 +15,7 @@ from ..settings import Settings, SettingsError
 
 
 class MetricsPort:
-    """Serves the metrics in ``directory`` as ``settings`` say. ``inherited`` is a listening descriptor, or -1.
+    """Serves the metrics of ``source`` as ``settings`` say. ``inherited`` is a listening descriptor, or -1.
 
     ``before_scrape`` and ``is_ready`` are called in the server's thread; the first must not raise. Raises
     SettingsError.
@@ -23,7 +23,7 @@ class MetricsPort:
 
     def __init__(
         self,
-        directory: str,
+        source: SegmentSource,
         settings: Settings,
         failures: Failures,
         gate: ForkGate,
@@ -32,7 +32,7 @@ class MetricsPort:
         before_scrape: Callable[[], None],
         is_ready: Callable[[], bool],
     ) -> None:
-        self._directory = directory
+        self._source = source
         self._settings = settings
         self._failures = failures
         self._before_scrape = before_scrape
@@ -98,6 +98,4 @@ class MetricsPort:
         return self._scraper.render(openmetrics=openmetrics, names=names)
 
     def _make_scraper(self) -> Scraper:
-        return Scraper(
-            DirectorySource(self._directory), legacy=self._settings.legacy_metrics, on_failure=self._failures.count
-        )
+        return Scraper(self._source, legacy=self._settings.legacy_metrics, on_failure=self._failures.count)

@@ -21,17 +21,20 @@ _START_TIME: Final = CATALOGUE["gunicorn_master_start_time_seconds"]
 class Nameplate:
     """Shows ``gunicorn_info`` and the master's start time in ``segments`` for as long as the master lives.
 
-    Of two masters (USR2) the newer one's start time counts.
+    ``storage`` is where metrics are kept, as the family has it. Of two masters (USR2) the newer one's start time
+    counts.
     """
 
-    def __init__(self, segments: Segments) -> None:
+    def __init__(self, segments: Segments, storage: str) -> None:
+        self._storage = storage
         self._gauges = LiveGauges(segments.get("gauge", "livemostrecent"))
         started = started_at()
         self._gauges.set(_START_TIME, started, started)
 
     def show(self, cfg: Any) -> None:
         """Show what ``cfg`` and the versions are, in place of what they were."""
-        values = (_own_version(), gunicorn.__version__, platform.python_version(), cfg.worker_class_str, "file")
+        python = platform.python_version()
+        values = (_own_version(), gunicorn.__version__, python, cfg.worker_class_str, self._storage)
         self._gauges.set(_INFO, 1.0, time.time(), *values)
         self._gauges.keep_only(_INFO, {values})
 

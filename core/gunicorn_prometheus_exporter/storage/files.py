@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from .journal import Journal
-from .locks import is_held, try_lock
+from .locks import LockFiles, is_held, try_lock
 from .names import DIRECTORY_LOCK, SegmentName, journal_name, lock_name, parse_segment_name
 from .segment import Segment, SegmentCorruptError
 from .slots import Slots
@@ -31,7 +31,7 @@ class FileStore:
     def __init__(self, directory: str, on_failure: OnFailure, *, private: bool, uid: int, gid: int) -> None:
         self.directory = directory
         self.private = private
-        self.slots = Slots(directory, uid=uid, gid=gid)
+        self.slots = Slots(LockFiles(directory, uid=uid, gid=gid))
         self._on_failure = on_failure
         self._uid = uid
         self._gid = gid

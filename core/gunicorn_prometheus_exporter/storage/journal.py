@@ -64,22 +64,30 @@ def method_word(method: str) -> int:
     return int.from_bytes(method.encode("ascii", "replace")[:_WORD].ljust(_WORD, b"\0"), "little")
 
 
+def journal_cells(wanted: int) -> int:
+    """How many cells a journal has that is asked to have ``wanted``."""
+    return min(max(wanted, 1), _MAX_CELLS)
+
+
 class Journal:
     """The cells of one worker slot. Takes over ``fd`` and closes it.
 
-    ``words`` and ``doubles`` are two views of the same map; ``free`` holds the first word of each free cell.
+    A file keeps the cells it has; in memory that holds more than the journal, it begins at byte ``base``, a multiple
+    of the page size, and has ``cells``. ``words`` and ``doubles`` are two views of the same map; ``free`` holds the
+    first word of each free cell.
     """
 
-    def __init__(self, fd: int, *, cells: int) -> None:
-        cells = min(max(cells, 1), _MAX_CELLS)
+    def __init__(self, fd: int, *, cells: int, base: int = 0) -> None:
+        cells = journal_cells(cells)
         size = (_HEADER_WORDS + cells * _CELL_WORDS) * _WORD
         try:
-            size = max(size, os.fstat(fd).st_size // _WORD * _WORD)
+            if base == 0:
+                size = max(size, os.fstat(fd).st_size // _WORD * _WORD)
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(fd, 0, size)
+                os.posix_fallocate(fd, base, size)
             else:
-                os.ftruncate(fd, size)
-            self._bytes: mmap.mmap | bytearray = mmap.mmap(fd, size)
+                os.ftruncate(fd, base + size)
+            self._bytes: mmap.mmap | bytearray = mmap.mmap(fd, size, offset=base)
         finally:
             os.close(fd)
         self.words: memoryview[int] = memoryview(self._bytes).cast("Q")

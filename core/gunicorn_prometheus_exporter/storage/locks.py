@@ -6,6 +6,24 @@ import fcntl
 import os
 import time
 
+from .names import lock_name
+
+
+class LockFiles:
+    """The lock files in ``directory``. New ones belong to ``uid`` and ``gid`` if this process is root."""
+
+    def __init__(self, directory: str, *, uid: int = 0, gid: int = 0) -> None:
+        self._directory = directory
+        self._uid = uid
+        self._gid = gid
+
+    def try_lock(self, owner: str) -> int | None:
+        fd = try_lock(os.path.join(self._directory, lock_name(owner)))
+        if fd is not None and os.geteuid() == 0 and self._uid != 0:
+            # What the application forks takes slots too, without the master's privileges.
+            os.fchown(fd, self._uid, self._gid)
+        return fd
+
 
 def try_lock(path: str) -> int | None:
     """Take the lock file at ``path``; return its descriptor, or None if somebody holds it.

@@ -14,7 +14,7 @@ import struct
 import threading
 from collections.abc import Iterator
 
-_INITIAL_SIZE = 1 << 16
+INITIAL_SIZE = 1 << 16
 _HEADER = 8
 _int32 = struct.Struct("i")
 
@@ -36,20 +36,21 @@ class Segment:
     seconds, or 0.0) the double behind it. When the segment grows, ``cells`` is a new and longer view, and the
     older views stay valid: all of them show the same memory.
 
-    Takes over ``fd`` (a file, or anonymous shared memory) and closes it. Raises SegmentCorruptError if it holds
-    something else than a segment, OSError if there is no room for it.
+    Takes over ``fd`` (a file, or anonymous shared memory) and closes it. In memory that holds others too, this one
+    begins at byte ``base``, a multiple of the page size, and has ``size`` bytes so far. Raises SegmentCorruptError if
+    it holds something else than a segment, OSError if there is no room for it.
     """
 
-    def __init__(self, fd: int, *, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(self, fd: int, *, base: int = 0, size: int | None = None, limit: int = DEFAULT_LIMIT) -> None:
         self._fd = fd
+        self._base = base
         self._limit = limit
         self._positions: dict[str, int] = {}
         self._adding = threading.Lock()
         self._bytes: mmap.mmap | bytearray
         self.cells: memoryview[float]
         try:
-            size = os.fstat(fd).st_size
-            self._map(max(size, _INITIAL_SIZE))
+            self._map(max(os.fstat(fd).st_size if size is None else size, INITIAL_SIZE))
             self._used = int(_int32.unpack_from(self._bytes, 0)[0])
             if self._used == 0:
                 self._set_used(_HEADER)
@@ -133,10 +134,10 @@ class Segment:
     def _map(self, size: int) -> None:
         # The blocks are reserved here: a write to a mapped hole on a full disk would be a SIGBUS, not an error.
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(self._fd, 0, size)
+            os.posix_fallocate(self._fd, self._base, size)
         else:
-            os.ftruncate(self._fd, size)
-        self._bytes = mmap.mmap(self._fd, size)
+            os.ftruncate(self._fd, self._base + size)
+        self._bytes = mmap.mmap(self._fd, size, offset=self._base)
         self.cells = memoryview(self._bytes)[: size - size % 8].cast("d")
 
     def _set_used(self, used: int) -> None:

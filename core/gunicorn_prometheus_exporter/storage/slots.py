@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-
-from .locks import try_lock
-from .names import lock_name
+from typing import Protocol
 
 MAX_SLOTS = 4096
 
@@ -30,13 +28,18 @@ class Slot:
             self._fd = -1
 
 
-class Slots:
-    """The slots that this process holds in ``directory``. New locks belong to ``uid`` and ``gid`` if it is root."""
+class OwnerLocks(Protocol):
+    """Where the locks of slots are: each is held by whoever has its descriptor, by inheritance too."""
 
-    def __init__(self, directory: str, *, uid: int = 0, gid: int = 0) -> None:
-        self._directory = directory
-        self._uid = uid
-        self._gid = gid
+    def try_lock(self, owner: str) -> int | None:
+        """Take the lock of ``owner``; return its descriptor, or None if somebody holds it. Raises OSError."""
+
+
+class Slots:
+    """The slots that this process holds, out of those that share ``locks``."""
+
+    def __init__(self, locks: OwnerLocks) -> None:
+        self._locks = locks
         self._held: list[Slot] = []
 
     def take(self, prefix: str = "") -> Slot:
@@ -45,16 +48,13 @@ class Slots:
             slot = self.take_owner(f"{prefix}{number}")
             if slot is not None:
                 return slot
-        raise NoSlotError(f"all {MAX_SLOTS} slots of {self._directory} are taken")
+        raise NoSlotError(f"all {MAX_SLOTS} slots are taken")
 
     def take_owner(self, owner: str) -> Slot | None:
         """The slot of ``owner``, or None if it is taken. Raises OSError."""
-        fd = try_lock(os.path.join(self._directory, lock_name(owner)))
+        fd = self._locks.try_lock(owner)
         if fd is None:
             return None
-        if os.geteuid() == 0 and self._uid != 0:
-            # What the application forks takes slots too, without the master's privileges.
-            os.fchown(fd, self._uid, self._gid)
         slot = Slot(owner, fd)
         self._held.append(slot)
         return slot

@@ -12,7 +12,7 @@ def test_what_is_left_is_found_once(tmp_path: Path) -> None:
     """The successor finds directory and descriptor, and its own environment is clean again."""
     reader, writer = os.pipe()
     environment: dict[str, str] = {"PATH": "/bin"}
-    leave(environment, str(tmp_path), reader)
+    leave(environment, Handover(str(tmp_path), reader))
     assert os.get_inheritable(reader)
     assert not os.get_inheritable(writer)
     assert find(environment) == Handover(str(tmp_path), reader)
@@ -25,14 +25,14 @@ def test_what_is_left_is_found_once(tmp_path: Path) -> None:
 def test_old_word_does_not_last(tmp_path: Path) -> None:
     """A master that has nothing to leave does not pass on what it was left: that descriptor is something else now."""
     environment: dict[str, str] = {}
-    leave(environment, str(tmp_path), 0)
-    leave(environment, None, -1)
+    leave(environment, Handover(str(tmp_path), 0))
+    leave(environment, Handover())
     assert environment == {}
 
 
 def test_nonsense_is_nothing(tmp_path: Path) -> None:
     """A directory that is gone, or a descriptor that is no number, is nothing."""
     environment: dict[str, str] = {}
-    leave(environment, str(tmp_path / "gone"), -1)
+    leave(environment, Handover(str(tmp_path / "gone")))
     environment["GUNICORN_PROMETHEUS_EXPORTER_LISTENER"] = "x"
     assert find(environment) == Handover(None, -1)

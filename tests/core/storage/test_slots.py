@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from gunicorn_prometheus_exporter.storage import slots as module
+from gunicorn_prometheus_exporter.storage.locks import LockFiles
 from gunicorn_prometheus_exporter.storage.slots import NoSlotError, Slots
 
 Run = Callable[..., "subprocess.Popen[str]"]
 
 TAKE = """
 import sys
+from gunicorn_prometheus_exporter.storage.locks import LockFiles
 from gunicorn_prometheus_exporter.storage.slots import Slots
-print(Slots(sys.argv[1]).take().owner, flush=True)
+print(Slots(LockFiles(sys.argv[1])).take().owner, flush=True)
 sys.stdin.read()
 """
 
@@ -28,7 +30,7 @@ def taken(process: subprocess.Popen[str]) -> str:
 
 def test_the_lowest_free_number(tmp_path: Path) -> None:
     """1, 2, 3, and the gap before 4."""
-    slots = Slots(str(tmp_path))
+    slots = Slots(LockFiles(str(tmp_path)))
     held = [slots.take() for _ in range(3)]
     assert [slot.owner for slot in held] == ["1", "2", "3"]
     slots.let_go(held[1])
@@ -39,12 +41,12 @@ def test_the_lowest_free_number(tmp_path: Path) -> None:
 
 def test_a_named_slot(tmp_path: Path) -> None:
     """Only if it is free."""
-    slots = Slots(str(tmp_path))
+    slots = Slots(LockFiles(str(tmp_path)))
     slot = slots.take_owner("7")
     assert slot is not None
-    assert Slots(str(tmp_path)).take_owner("7") is None
+    assert Slots(LockFiles(str(tmp_path))).take_owner("7") is None
     slots.let_go(slot)
-    assert Slots(str(tmp_path)).take_owner("7") is not None
+    assert Slots(LockFiles(str(tmp_path))).take_owner("7") is not None
 
 
 def test_processes_share_a_directory(tmp_path: Path, run_python: Run) -> None:
@@ -64,10 +66,10 @@ def test_a_worker_keeps_its_slot_and_no_other(tmp_path: Path, run_python: Run) -
     process = run_python(
         """
 import os, sys
-from gunicorn_prometheus_exporter.storage.locks import is_held
+from gunicorn_prometheus_exporter.storage.locks import LockFiles, is_held
 from gunicorn_prometheus_exporter.storage.slots import Slots
 
-slots = Slots(sys.argv[1])
+slots = Slots(LockFiles(sys.argv[1]))
 master, worker = slots.take("m"), slots.take()
 master.newborn = False
 child = os.fork()
@@ -95,7 +97,7 @@ print(is_held(path("m1")), is_held(path("1")), flush=True)
 def test_every_number_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that says so, not a search without end."""
     monkeypatch.setattr(module, "MAX_SLOTS", 3)
-    slots = Slots(str(tmp_path))
+    slots = Slots(LockFiles(str(tmp_path)))
     for _ in range(3):
         slots.take()
     with pytest.raises(NoSlotError, match="all 3 slots"):
