@@ -9,10 +9,11 @@ from importlib.metadata import version
 from typing import Final
 
 from ..settings import SettingsError
+from .check_config import CHECK_CONFIG
 from .command import Command
 
 _NAME: Final = "gunicorn-prometheus-exporter"
-_COMMANDS: Final[tuple[Command, ...]] = ()
+_COMMANDS: Final[tuple[Command, ...]] = (CHECK_CONFIG,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from ..settings import Settings
 from ..settings.config_file import configuration_file
 
 _NAMES: Final = ("workers", "timeout", "keepalive")
+_WORKERS: Final = "gunicorn_workers"
 
 
 def fill_in(cfg: Any, settings: Settings) -> None:
@@ -22,8 +23,7 @@ def fill_in(cfg: Any, settings: Settings) -> None:
         value = getattr(settings, f"gunicorn_{name}")
         if value is None or name in given:
             continue
-        from_file = not settings.places.get(f"gunicorn_{name}", "").endswith("(environment)")
-        if name == "workers" and from_file and "WEB_CONCURRENCY" in os.environ:
+        if name == "workers" and "WEB_CONCURRENCY" in os.environ and not settings.places[_WORKERS].is_variable:
             # Gunicorn's own variable: the environment wins over files.
             continue
         cfg.set(name, value)

@@ -2,6 +2,6 @@
 
 from .definition import Settings
 from .errors import SettingsError
-from .reading import load_yaml_config, read_settings
+from .reading import load_yaml_config, read_settings, settings_from
 
-__all__ = ["Settings", "SettingsError", "load_yaml_config", "read_settings"]
+__all__ = ["Settings", "SettingsError", "load_yaml_config", "read_settings", "settings_from"]

@@ -12,7 +12,7 @@ from .errors import shown
 from .gunicorn import GunicornSettings
 from .kinds import BOOLEAN, METHODS, TEXT, integer
 from .redis import RedisSettings
-from .setting import Definition, definitions_of
+from .setting import Definition, Place, definitions_of
 from .setting import setting as _setting
 
 DEFAULT_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
@@ -77,16 +77,15 @@ class MetricsSettings:
 class Settings(GunicornSettings, RedisSettings, MetricsSettings, EndpointSettings):
     """The exporter's settings, as they are in force.
 
-    ``places`` tells where each that is not its default came from, by its name: ``REDIS_HOST (environment)`` or
-    ``exporter.redis.host (/etc/exporter.yml:7)``.
+    ``places`` tells where each that is given came from, by its name.
     """
 
-    places: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    places: Mapping[str, Place] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def problem(self, name: str, allowed: str, detail: object = "") -> str:
         """One line for a SettingsError: the value of the setting ``name`` is not what is ``allowed``."""
         definition = _BY_NAME[name]
-        place = self.places.get(name, f"{definition.environment} (exporter.{definition.yaml})")
+        place = self.places.get(name, Place(definition.environment, f"exporter.{definition.yaml}"))
         value = shown(getattr(self, name), secret=definition.kind.secret)
         return f"{place}: {value} is not {allowed}{': ' if detail else ''}{detail}"
 

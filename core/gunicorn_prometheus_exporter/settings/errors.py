@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 MASK: Final = "***"
@@ -18,6 +18,24 @@ class SettingsError(RuntimeError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("gunicorn-prometheus-exporter cannot use its settings:\n  " + "\n  ".join(self.problems))
+
+
+def written(value: Any) -> str:
+    """A setting's ``value`` as it would be written in the environment, "" for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={written(one)}" for name, one in value.items())
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int):
+        host, port = value
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if isinstance(value, tuple):
+        return ",".join(map(written, value))
+    return str(value)
 
 
 def shown(value: Any, *, secret: bool = False) -> str:

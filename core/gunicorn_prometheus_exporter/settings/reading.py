@@ -12,9 +12,9 @@ from .config_file import asking, configuration_file, is_executing, reloading
 from .consistency import complaints
 from .definition import Settings, definitions
 from .errors import SettingsError, shown
-from .setting import Definition
+from .setting import Definition, Entry, Place
 from .variables import entry_of, misspelt
-from .yaml_file import Entry, YamlFile, read_yaml_file
+from .yaml_file import YamlFile, read_yaml_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class _Choice:
 
     def __init__(self, environment: Mapping[str, str], file: YamlFile | None) -> None:
         self._values: dict[str, Any] = {}
-        self._places: dict[str, str] = {}
+        self._places: dict[str, Place] = {}
         self._wrong: dict[str, str] = {}
         for definition in definitions():
             self._choose(definition, entry_of(definition, environment), file)
@@ -108,7 +108,7 @@ class _Choice:
         certificate, switch = self._places.get("ssl_certfile"), self._places.get("ssl_enabled")
         if certificate is None:
             return
-        if switch is None or (certificate.endswith("(environment)") and not switch.endswith("(environment)")):
+        if switch is None or (certificate.is_variable and not switch.is_variable):
             self._values["ssl_enabled"], self._places["ssl_enabled"] = True, certificate
 
 

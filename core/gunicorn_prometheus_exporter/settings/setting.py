@@ -5,15 +5,40 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from .kinds import Kind
+from .kinds import Kind, Raw
+
+_ENVIRONMENT: Final = "environment"
 
 
 def setting(default: Any, yaml: str, environment: str, kind: Kind, help_text: str, *, also: str = "") -> Any:
     """A field whose key below ``exporter`` in YAML is ``yaml``, or ``also``: two names of one setting."""
     metadata = {"yaml": yaml, "also": also, "environment": environment, "kind": kind, "help": help_text}
     return dataclasses.field(default=default, metadata=metadata, repr=not kind.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value was found: the variable or the key that has it, and ``file:line`` for a key."""
+
+    name: str
+    where: str = _ENVIRONMENT
+
+    @property
+    def is_variable(self) -> bool:
+        return self.where == _ENVIRONMENT
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.where})"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A raw value, and its place."""
+
+    raw: Raw
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)

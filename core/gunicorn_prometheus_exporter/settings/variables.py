@@ -7,9 +7,8 @@ from typing import Final
 
 from .definition import Settings, definitions
 from .errors import shown
-from .setting import Definition
+from .setting import Definition, Entry, Place
 from .spelling import is_slip
-from .yaml_file import Entry
 
 _OURS: Final = "PROMETHEUS_"
 # Applications have variables of their own that begin so.
@@ -21,24 +20,24 @@ def entry_of(definition: Definition, environment: Mapping[str, str]) -> Entry | 
     raw = environment.get(definition.environment, "")
     if raw == "" or definition.kind.is_foreign(raw):
         return None
-    return Entry(raw, f"{definition.environment} (environment)")
+    return Entry(raw, Place(definition.environment))
 
 
 def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
     """A problem for each variable that can only be meant as a setting, and is none."""
     for name, known in _slips(environment, (_OURS,)):
-        yield f"{name} (environment): there is no such setting; did you mean {known}?"
+        yield f"{Place(name)}: there is no such setting; did you mean {known}?"
 
 
 def remarks(environment: Mapping[str, str], settings: Settings) -> Iterator[str]:
     """What may surprise, but may be right as well: it must not stop a start."""
     for name, known in _slips(environment, _SHARED):
         if settings.redis_enabled or not name.startswith("REDIS_") or known == "REDIS_ENABLED":
-            yield f"{name} (environment): is no setting of the exporter; did you mean {known}?"
+            yield f"{Place(name)}: is no setting of the exporter; did you mean {known}?"
     for definition in definitions():
         raw = environment.get(definition.environment, "")
         if raw and definition.kind.is_foreign(raw) and settings.redis_enabled:
-            place = f"{definition.environment} (environment)"
+            place = Place(definition.environment)
             yield f"{place}: {shown(raw)} is the address of a service, as Kubernetes sets it, and is ignored"
 
 

@@ -11,6 +11,7 @@ import yaml
 from .definition import definitions
 from .errors import shown
 from .kinds import Raw
+from .setting import Entry, Place
 from .spelling import nearest
 
 _ROOT: Final = "exporter"
@@ -19,14 +20,6 @@ _DEEPEST: Final = 8
 _STANDARD_TAG: Final = "tag:yaml.org,2002:"
 _NULL: Final = _STANDARD_TAG + "null"
 _MERGE: Final = _STANDARD_TAG + "merge"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A raw value, and where it stands: ``exporter.redis.host (exporter.yml:7)``."""
-
-    raw: Raw
-    place: str
 
 
 @dataclass(slots=True)
@@ -70,7 +63,7 @@ class _Walk:
         self._groups = {"".join(path[:end]) for path in self._settings for end, c in enumerate(path) if c == "."}
 
     def start(self, root: yaml.Node | None) -> None:
-        top = dict(self._pairs(root, "")) if isinstance(root, yaml.MappingNode) else {}
+        top = dict(self._pairs(root)) if isinstance(root, yaml.MappingNode) else {}
         node = top.get(_ROOT)
         if node is not None and _is_unset(node):
             return
@@ -82,9 +75,9 @@ class _Walk:
         self._walk(node, "")
 
     def _walk(self, mapping: yaml.MappingNode, prefix: str) -> None:
-        for key, node in self._pairs(mapping, prefix):
+        for key, node in self._pairs(mapping, f"{_ROOT}.{prefix}"):
             path = prefix + key
-            place = f"{_ROOT}.{path} ({self._read.path}:{node.start_mark.line + 1})"
+            place = Place(f"{_ROOT}.{path}", f"{self._read.path}:{node.start_mark.line + 1}")
             if path in self._settings:
                 if not _is_unset(node):
                     self._take(path, node, place)
@@ -95,18 +88,18 @@ class _Walk:
             elif not _is_unset(node):
                 self._read.problems.append(f"{place}: is not a mapping")
 
-    def _take(self, path: str, node: yaml.Node, place: str) -> None:
+    def _take(self, path: str, node: yaml.Node, place: Place) -> None:
         try:
             self._read.entries[path] = Entry(_raw(node), place)
         except ValueError as error:
             self._read.problems.append(f"{place}: {error}")
 
-    def _unknown(self, path: str, place: str) -> None:
+    def _unknown(self, path: str, place: Place) -> None:
         close = nearest(path, [*self._settings, *self._groups])
         hint = f"; did you mean {_ROOT}.{close}?" if close else ""
         self._read.problems.append(f"{place}: there is no such setting{hint}")
 
-    def _pairs(self, mapping: yaml.MappingNode, prefix: str) -> Iterator[tuple[str, yaml.Node]]:
+    def _pairs(self, mapping: yaml.MappingNode, prefix: str = "") -> Iterator[tuple[str, yaml.Node]]:
         """The keys and values of ``mapping`` with what it merges (``<<``), its own first."""
         lines: dict[str, int] = {}
         waiting, done = [mapping], set[int]()
@@ -124,9 +117,8 @@ class _Walk:
                     lines[key_node.value] = line
                     yield key_node.value, node
                 elif merged is mapping:
-                    name = f"{_ROOT}.{prefix}{key_node.value}" if prefix else key_node.value
-                    earlier = lines[key_node.value]
-                    self._read.problems.append(f"{name} ({self._read.path}:{line}): is in line {earlier} already")
+                    place = Place(prefix + key_node.value, f"{self._read.path}:{line}")
+                    self._read.problems.append(f"{place}: is in line {lines[key_node.value]} already")
 
 
 def _is_unset(node: yaml.Node) -> bool:

@@ -1,0 +1,61 @@
+"""``check-config``: what the settings come to, and where each comes from."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from ..settings import Settings, settings_from
+from ..settings.definition import definitions
+from ..settings.errors import MASK, written
+from ..settings.variables import remarks
+from ..settings.yaml_file import read_yaml_file
+from .command import Command
+
+_HEADER: Final = ("SETTING", "VALUE", "FROM")
+_GAP: Final = 2
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", nargs="?", help="YAML file for load_yaml_config; default: none")
+    parser.add_argument("--given", action="store_true", help="leave out what is a default")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    file = None if arguments.file is None else read_yaml_file(arguments.file)
+    settings = settings_from(os.environ, file)
+    rows = [row for row in _rows(settings) if row[2] != _DEFAULT or not arguments.given]
+    for line in _table([_HEADER, *rows]):
+        print(line)  # noqa: T201
+    for remark in remarks(os.environ, settings):
+        print(f"note: {remark}")  # noqa: T201
+    return 0
+
+
+_DEFAULT: Final = "default"
+_Row = tuple[str, str, str]
+
+
+def _rows(settings: Settings) -> Iterator[_Row]:
+    for definition in definitions():
+        text = written(getattr(settings, definition.name))
+        place = settings.places.get(definition.name)
+        origin = _DEFAULT if place is None else place.name if place.is_variable else place.where
+        yield f"exporter.{definition.yaml}", MASK if text and definition.kind.secret else text or "-", origin
+
+
+def _table(rows: list[_Row]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) + _GAP for column in range(2)]
+    for row in rows:
+        yield f"{row[0]:{widths[0]}}{row[1]:{widths[1]}}{row[2]}"
+
+
+CHECK_CONFIG: Final = Command(
+    "check-config",
+    "Say what the settings in FILE and the environment come to, and where each comes from. "
+    "Exit status: 0 they can be used, 1 they cannot, 2 wrong use.",
+    _add_arguments,
+    _run,
+)
