@@ -45,7 +45,8 @@ def test_the_documented_names():
     assert source.alive == "gunicorn:v1:{web-1}:00000000000000ff:alive"
     assert source.seq == "gunicorn:v1:{web-1}:00000000000000ff:seq"
     assert source.gone == "gunicorn:v1:{web-1}:00000000000000ff:gone"
-    assert keys.total(Total(instance="web-1")).values == "gunicorn:v1:{web-1}:carried:values"
+    assert keys.total(Total("web-1")).values == "gunicorn:v1:{web-1}:carried:values"
+    assert keys.total(Total("web-1", "n1")).values == "gunicorn:v1:{web-1}:carried/n1:values"
     assert keys.total(Total(node="n1")).keys == "gunicorn:v1:{retired/n1}:keys"
     assert keys.total(Total()).values == "gunicorn:v1:{retired}:values"
 
@@ -66,7 +67,7 @@ def test_no_two_prefixes_or_instances_share_a_key(prefix, other_prefix, instance
 def _all_keys(prefix: str, instance: str) -> tuple[set[str], set[str]]:
     keys = Keys(prefix)
     source = keys.source(Source(instance, "0123456789abcdef"))
-    carried = keys.total(Total(instance=instance))
+    carried = keys.total(Total(instance=instance, node=instance))
     retired = [keys.total(Total()), keys.total(Total(node=instance))]
     own = {source.values, source.keys, source.alive, source.seq, source.gone, source.final_values, source.final_keys}
     return own | {carried.values, carried.keys}, {
@@ -76,13 +77,15 @@ def _all_keys(prefix: str, instance: str) -> tuple[set[str], set[str]]:
     }
 
 
-@given(_names)
-def test_a_field_of_the_index_says_what_it_stands_for(name):
-    for entry in (Source(name, new_incarnation()), Total(instance=name), Total(node=name)):
+@given(_names, _names | st.just(""))
+def test_a_field_of_the_index_says_what_it_stands_for(name, node):
+    for entry in (Source(name, new_incarnation()), Total(name, node), Total(node=name)):
         assert parse_field(entry.field) == entry
 
 
-@pytest.mark.parametrize("field", ["", "/", "web", "web/", "web/xyz", "/0123456789abcdef", "web/0123456789ABCDEF"])
+@pytest.mark.parametrize(
+    "field", ["", "/", "web", "web/", "web/xyz", "/0123456789abcdef", "web/0123456789ABCDEF", "/retired"]
+)
 def test_a_foreign_field_stands_for_nothing(field):
     assert parse_field(field) is None
 

@@ -61,10 +61,13 @@ class RedisConnection:
                 self._client = self._connect()
             yield self._client
         except (self._redis.RedisError, OSError, UnicodeError) as error:
-            # The cause would carry secrets into a traceback: the arguments of a client, or of a command.
             trouble = RedisTrouble(f"{self.address}: {self.masked(error)}")
             self._after_failure()
-            raise trouble from None
+            try:
+                raise trouble from None
+            finally:
+                # It would carry into a traceback what redis-py quotes: the command, and with it what was to be stored.
+                trouble.__context__ = None
 
     def transaction(self, client: Any, key: str) -> Any:
         """A pipeline that is one MULTI/EXEC, for keys that share the hash tag of ``key``. It can WATCH."""

@@ -1,8 +1,8 @@
 """What is where in Redis, version 1 of the layout: the names of keys, and how values are packed.
 
 A *source* is what one memory map of a master counts: an instance, which has a name that lasts, and an incarnation,
-which does not. A *total* holds what sources that are gone have counted: that of an instance (*carried*), of a node or
-of the whole fleet (*retired*). Values only ever move on from a source to the carried total of its instance, to the
+which does not. A *total* holds what sources that are gone have counted: of an instance on a node (*carried*), of a node
+or of the whole fleet (*retired*). Counts only ever move on, from a source to the carried total of its instance, to the
 retired total of its node, to that of the fleet.
 
 All keys of an instance have one hash tag, so they are in one slot of a Redis Cluster. No key is ever looked for by
@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from ..scrape.source import LARGEST_SEGMENT, UnreadableSegment
 from ..storage.names import SegmentName, parse_segment_name
@@ -55,20 +56,30 @@ class Source:
     @property
     def field(self) -> str:
         """The field of this source in the index."""
-        return f"{self.instance}/{self.incarnation}"
+        return f"{_quoted(self.instance)}/{self.incarnation}"
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Where the counts of sources that are gone are added up: of an instance, or else of a node (``""``: the fleet)."""
+    """Where the counts of sources that are gone are added up: of an instance on a node, of a node, of the fleet.
+
+    ``""`` is any instance, or no known node; the fleet has neither.
+    """
 
     instance: str = ""
     node: str = ""
 
     @property
     def field(self) -> str:
-        """The field of this total in the index. The fleet's needs none."""
-        return f"{self.instance}/{_CARRIED}" if self.instance else f"{self.node}/{_RETIRED}"
+        """The field of this total in the index. The fleet's is always there, and has none."""
+        if self.instance:
+            return f"{_quoted(self.instance)}/{_quoted(self.node)}/{_CARRIED}"
+        return f"{_quoted(self.node)}/{_RETIRED}"
+
+    @property
+    def next(self) -> Total:
+        """Where these counts go next."""
+        return Total(node=self.node) if self.instance else FLEET
 
 
 FLEET: Final = Total()
@@ -76,14 +87,14 @@ FLEET: Final = Total()
 
 def parse_field(field: str) -> Source | Total | None:
     """What a field of the index stands for, None if that is nothing."""
-    name, _, kind = field.rpartition("/")
-    if not name:
-        return None
-    if kind == _CARRIED:
-        return Total(instance=name)
-    if kind == _RETIRED:
-        return Total(node=name)
-    return Source(name, kind) if _INCARNATION.fullmatch(kind) else None
+    match field.split("/"):
+        case [instance, node, kind] if instance and kind == _CARRIED:
+            return Total(unquote(instance), unquote(node))
+        case [node, kind] if node and kind == _RETIRED:
+            return Total(node=unquote(node))
+        case [instance, incarnation] if instance and _INCARNATION.fullmatch(incarnation):
+            return Source(unquote(instance), incarnation)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,7 @@ class SourceKeys:
 
     ``values`` and ``keys`` are hashes with a field for each segment. ``alive`` expires when the source has not been
     heard of for the TTL. ``seq`` is its publisher's last sequence number. ``gone`` exists once the source was
-    retired: from then on its values are what ``final_values`` and ``final_keys`` hold, and they count elsewhere.
+    retired: from then on its values count elsewhere, and are what ``final_values`` and ``final_keys`` hold for a while.
     """
 
     values: str
@@ -116,13 +127,13 @@ class Keys:
     """The keys under one prefix."""
 
     def __init__(self, prefix: str) -> None:
-        self._start = f"{_escaped(prefix)}:v{VERSION}:"
+        self._start = f"{quote(prefix, safe=':/')}:v{VERSION}:"
         self.index: Final = f"{self._start}sources"
         """A hash: the field of each source and total that there is, to its `SourceInfo`."""
         self.lease: Final = f"{self._start}retiring"
 
     def source(self, source: Source) -> SourceKeys:
-        start = f"{self._start}{{{_escaped(source.instance)}}}:{source.incarnation}:"
+        start = f"{self._start}{{{_quoted(source.instance)}}}:{source.incarnation}:"
         return SourceKeys(
             start + "values",
             start + "keys",
@@ -134,10 +145,11 @@ class Keys:
         )
 
     def total(self, total: Total) -> TotalKeys:
+        node = f"/{_quoted(total.node)}" if total.node else ""
         if total.instance:
-            start = f"{self._start}{{{_escaped(total.instance)}}}:{_CARRIED}:"
+            start = f"{self._start}{{{_quoted(total.instance)}}}:{_CARRIED}{node}:"
         else:
-            start = f"{self._start}{{{_RETIRED}{f'/{_escaped(total.node)}' if total.node else ''}}}:"
+            start = f"{self._start}{{{_RETIRED}{node}}}:"
         return TotalKeys(start + "values", start + "keys")
 
 
@@ -298,6 +310,6 @@ def _mapping(text: bytes) -> Any:
         return None
 
 
-def _escaped(name: str) -> str:
-    """``name`` without braces, which delimit the hash tag."""
-    return name.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+def _quoted(name: str) -> str:
+    """``name`` without what delimits names in keys and fields: slashes, colons, and the braces of a hash tag."""
+    return quote(name, safe="")
