@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from ..catalogue import CATALOGUE
-from ..storage.names import SegmentName
+from ..storage.names import Origin, SegmentName
 from .claims import Claims, fits_catalogue
 from .entries import Key, Labels
 from .families import Series, Shape
@@ -138,7 +138,9 @@ class _Families:
         place = placed.get(key)
         if place is None:
             draft = self._draft(name, key, derived)
-            place = placed[key] = _Place(key, key.labels) if draft is None else draft.place(key, name.owner)
+            place = placed[key] = (
+                _Place(key, key.labels) if draft is None else draft.place(_shown(key, name), name.owner)
+            )
         return place
 
     def drafts(self) -> Iterable[_Draft]:
@@ -166,8 +168,23 @@ def _new_draft(name: SegmentName, key: Key) -> _Draft:
 
 
 def _merged_as(name: SegmentName) -> SegmentName:
-    """``name`` without its owner, unless the owner's values stay apart."""
-    return name if is_by_owner(name) else SegmentName(name.kind, name.mode, "")
+    """``name`` without its owner, unless the owner's values stay apart; of its origin only what is shown of that."""
+    origin = Origin("", name.origin.labels) if name.origin is not None and name.origin.labels else None
+    return SegmentName(name.kind, name.mode, name.owner if is_by_owner(name) else "", origin)
+
+
+def _shown(key: Key, name: SegmentName) -> Key:
+    """``key`` with the labels of its segment's origin. Its own ones of these names are renamed, as Prometheus does."""
+    if name.origin is None:
+        return key
+    added = name.origin.labels
+    taken = dict(added)
+
+    def with_origin(labels: Labels) -> Labels:
+        own = ((f"exported_{label}" if label in taken else label, value) for label, value in labels)
+        return tuple(sorted([*own, *added]))
+
+    return replace(key, labels=with_origin(key.labels), group=with_origin(key.group))
 
 
 def _allot(places: Sequence[_Place], slots: Slots, name: SegmentName) -> slice:

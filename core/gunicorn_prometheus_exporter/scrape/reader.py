@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter, itemgetter
+from typing import Protocol, runtime_checkable
 from weakref import WeakValueDictionary
 
 from ..storage.names import SegmentName
@@ -48,6 +49,14 @@ class Readings:
     readings: list[Reading]
     unreadable: int
     size: int
+
+
+@runtime_checkable
+class ReadingSource(Protocol):
+    """A place that gives at once what its segments say, because it keeps them in another form."""
+
+    def readings(self) -> Readings:
+        """What they say now. Called once for each scrape. Raises nothing."""
 
 
 class _Packing:

@@ -16,7 +16,7 @@ from .live import family_of, join
 from .merge import Merger
 from .openmetrics import conforming
 from .own import OWN, counted, own_families
-from .reader import Reader
+from .reader import Reader, Readings, ReadingSource
 from .render import Renderer
 from .source import SegmentSource
 
@@ -36,15 +36,17 @@ class Scraper:
     """Answers scrapes from ``source``. Thread-safe; scrapes run one after the other.
 
     ``legacy`` adds the families of the catalogue's legacy section. Each of ``extra`` gives families from this process's
-    memory. ``on_failure`` is told what went wrong without stopping the scrape, each conflict of families once.
+    memory; those in ``replaced`` count only from there. ``on_failure`` is told what went wrong without stopping the
+    scrape, each conflict of families once.
     """
 
     def __init__(
         self,
-        source: SegmentSource,
+        source: SegmentSource | ReadingSource,
         *,
         legacy: bool = True,
         extra: Sequence[Callable[[], Iterable[Metric]]] = (),
+        replaced: Collection[str] = (),
         on_failure: Callable[[str, BaseException], None] = _ignore,
     ) -> None:
         hidden = frozenset(INTERNAL) if legacy else _LEGACY.union(INTERNAL)
@@ -53,7 +55,7 @@ class Scraper:
         self._on_failure = on_failure
         self._reader = Reader()
         self._deriver = Deriver() if legacy else None
-        self._merger = Merger(hidden=hidden, made_here=DERIVED | OWN)
+        self._merger = Merger(hidden=hidden.union(replaced), made_here=DERIVED | OWN)
         self._renderer = Renderer()
         self._refused = hidden | DERIVED | OWN
         self._reported: frozenset[str] = frozenset()
@@ -89,18 +91,23 @@ class Scraper:
         return metrics
 
     def _families(self, live: Sequence[Family]) -> list[Family]:
-        try:
-            segments = self._source.scan()
-        except OSError as error:
-            segments = ()
-            self._on_failure(COMPONENT, error)
-        found = self._reader.read(segments)
+        found = self._read()
         derived = self._deriver.derive(found.readings) if self._deriver is not None else []
         merged = self._merger.merge(found.readings, derived)
         families, conflicts = join(merged.families, live, merged.claims, self._refused)
         self._report(merged.conflicts.union(conflicts))
         own = own_families(duration=self._duration, unreadable=found.unreadable, size=found.size)
         return in_order([*families, *own])
+
+    def _read(self) -> Readings:
+        if isinstance(self._source, ReadingSource):
+            return self._source.readings()
+        try:
+            segments = self._source.scan()
+        except OSError as error:
+            segments = ()
+            self._on_failure(COMPONENT, error)
+        return self._reader.read(segments)
 
     def _live(self) -> list[Family]:
         """What this process has in memory. Whatever fails there must not cost the scrape."""

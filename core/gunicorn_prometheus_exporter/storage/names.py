@@ -28,12 +28,24 @@ DIRECTORY_LOCK = "directory.lock"
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a segment comes from that is not of this master: its source, and the labels by which that is shown."""
+
+    source: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentName:
-    """The type, the gauge mode (``""`` for other types) and the owner of one segment."""
+    """The type, the gauge mode (``""`` for other types) and the owner of one segment.
+
+    Where the segments of several masters meet, the ``origin`` tells them apart.
+    """
 
     kind: str
     mode: str
     owner: str
+    origin: Origin | None = None
 
     @property
     def filename(self) -> str:
