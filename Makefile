@@ -48,6 +48,7 @@ format: venv ## Format the code and fix what can be fixed
 
 reference: venv ## Write the reference pages that come from the code
 	@$(VENV_PYTHON) scripts/metrics_reference.py
+	@$(VENV_PYTHON) scripts/settings_reference.py
 
 bench: venv ## Measure what the framework bridges cost
 	@$(VENV_PYTHON) -m bench.bridges

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 MASK: Final = "***"
 _LONGEST: Final = 80
+# A URL may have come where none belongs.
+_USER_INFO: Final = re.compile(r"//[^/@\s]*@")
 
 
 class SettingsError(RuntimeError):
@@ -42,5 +45,5 @@ def shown(value: Any, *, secret: bool = False) -> str:
     """``value`` as it is quoted to a user: in one line, no longer than that, and masked if it is ``secret``."""
     if secret:
         return MASK
-    text = repr(value)
+    text = _USER_INFO.sub(f"//{MASK}@", repr(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

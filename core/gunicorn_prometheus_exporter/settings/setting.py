@@ -13,7 +13,10 @@ _ENVIRONMENT: Final = "environment"
 
 
 def setting(default: Any, yaml: str, environment: str, kind: Kind, help_text: str, *, also: str = "") -> Any:
-    """A field whose key below ``exporter`` in YAML is ``yaml``, or ``also``: two names of one setting."""
+    """A field whose key below ``exporter`` in YAML is ``yaml``, or ``also``: two names of one setting.
+
+    After a change, `make reference` brings the reference page and the schema up to date.
+    """
     metadata = {"yaml": yaml, "also": also, "environment": environment, "kind": kind, "help": help_text}
     return dataclasses.field(default=default, metadata=metadata, repr=not kind.secret)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Final
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -12,16 +13,20 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     longer = [one for one in names if one.startswith(name)]
     if longer:
         return longer[0]
+    elsewhere = [one for one in names if one.rpartition(".")[2] == name.rpartition(".")[2]]
+    if len(elsewhere) == 1:
+        return elsewhere[0]
     close = get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.7)
     return close[0] if close else None
 
 
 def is_slip(name: str, known: str) -> bool:
-    """Whether ``name`` is ``known`` with one or two letters too many, too few, wrong or swapped."""
-    return name != known and abs(len(name) - len(known)) <= _SLIPS and _distance(name, known) <= _SLIPS
+    """Whether ``name`` is ``known`` with two letters too many, too few, wrong or swapped; one where it is short."""
+    slips = 1 if len(known) < _LONG else 2
+    return name != known and abs(len(name) - len(known)) <= slips and _distance(name, known) <= slips
 
 
-_SLIPS = 2
+_LONG: Final = 12
 
 
 def _distance(one: str, other: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,14 +10,16 @@ from typing import Final
 import yaml
 
 from .definition import definitions
-from .errors import shown
 from .kinds import Raw
 from .setting import Entry, Place
 from .spelling import nearest
 
 _ROOT: Final = "exporter"
 _MOST_BYTES: Final = 1 << 20
+_MOST_VALUES: Final = 10_000
 _DEEPEST: Final = 8
+# Longer than one character, which may be written '\\t', and no token's name such as '<block end>'.
+_QUOTED: Final = re.compile(r"'(?!<|\\.')[^']{2,}'")
 _STANDARD_TAG: Final = "tag:yaml.org,2002:"
 _NULL: Final = _STANDARD_TAG + "null"
 _MERGE: Final = _STANDARD_TAG + "merge"
@@ -43,10 +46,12 @@ def read_yaml_file(path: str) -> YamlFile:
         if len(content) > _MOST_BYTES:
             raise OSError(f"it has more than {_MOST_BYTES} bytes")
         root = yaml.compose(content.decode("utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        read.problems.append(f"{path}: cannot be read: {error.strerror or error}")
+    except ValueError as error:
         read.problems.append(f"{path}: cannot be read: {error}")
     except yaml.YAMLError as error:
-        read.problems.append(f"{path}: is not YAML: {' '.join(str(error).split())}")
+        read.problems.append(_not_yaml(path, error))
     except RecursionError:
         read.problems.append(f"{path}: is not YAML that can be read: it is nested too deeply")
     else:
@@ -54,11 +59,20 @@ def read_yaml_file(path: str) -> YamlFile:
     return read
 
 
+def _not_yaml(path: str, error: yaml.YAMLError) -> str:
+    """What YAML's parser says, without the words of the file that it quotes: a password may be among them."""
+    mark = getattr(error, "problem_mark", None)
+    where = path if mark is None else f"{path}:{mark.line + 1}"
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
+    return f"{where}: is not YAML: {_QUOTED.sub('...', reason)}"
+
+
 class _Walk:
     """Goes down from the root to the settings, no further than there are any."""
 
     def __init__(self, read: YamlFile) -> None:
         self._read = read
+        self._values_left = _MOST_VALUES
         self._settings = {path for one in definitions() for path in (one.yaml, one.also) if path}
         self._groups = {"".join(path[:end]) for path in self._settings for end, c in enumerate(path) if c == "."}
 
@@ -90,9 +104,24 @@ class _Walk:
 
     def _take(self, path: str, node: yaml.Node, place: Place) -> None:
         try:
-            self._read.entries[path] = Entry(_raw(node), place)
+            self._read.entries[path] = Entry(self._raw(node), place)
         except ValueError as error:
             self._read.problems.append(f"{place}: {error}")
+
+    def _raw(self, node: yaml.Node, depth: int = 0) -> Raw:
+        """The value as it is written. Raises ValueError for what no setting has."""
+        # Few lines can mean billions of values, by their aliases.
+        self._values_left -= 1
+        if depth > _DEEPEST or self._values_left < 0:
+            raise ValueError("has too many values in it")
+        if not node.tag.startswith(_STANDARD_TAG):
+            raise ValueError("a tag (!) has no meaning here")
+        if isinstance(node, yaml.SequenceNode):
+            return [self._raw(item, depth + 1) for item in node.value]
+        if isinstance(node, yaml.MappingNode):
+            return {str(self._raw(key, depth + 1)): self._raw(value, depth + 1) for key, value in node.value}
+        text: str = node.value
+        return text
 
     def _unknown(self, path: str, place: Place) -> None:
         close = nearest(path, [*self._settings, *self._groups])
@@ -123,17 +152,3 @@ class _Walk:
 
 def _is_unset(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and (node.tag == _NULL or node.value == "")
-
-
-def _raw(node: yaml.Node, depth: int = 0) -> Raw:
-    """The value as it is written. Raises ValueError for what no setting has."""
-    if not node.tag.startswith(_STANDARD_TAG):
-        raise ValueError(f"{shown(node.tag)} is no tag that has a meaning here")
-    if depth > _DEEPEST:
-        raise ValueError("is nested too deeply")
-    if isinstance(node, yaml.SequenceNode):
-        return [_raw(item, depth + 1) for item in node.value]
-    if isinstance(node, yaml.MappingNode):
-        return {str(_raw(key, depth + 1)): _raw(value, depth + 1) for key, value in node.value}
-    text: str = node.value
-    return text

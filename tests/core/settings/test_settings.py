@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gunicorn_prometheus_exporter.settings import Settings, SettingsError, load_yaml_config, read_settings, reading
+from gunicorn_prometheus_exporter.settings import Settings, SettingsError, load_yaml_config, read_settings
 from gunicorn_prometheus_exporter.settings.definition import definitions
-
-
-@pytest.fixture(autouse=True)
-def _nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has a process of its own, as far as YAML is concerned."""
-    monkeypatch.setattr(reading, "_loaded", None)
 
 
 def yaml_file(tmp_path: Path, text: str) -> Path:
@@ -107,28 +101,6 @@ def test_all_problems_of_a_file_at_once(tmp_path: Path) -> None:
     assert "exporter.prometheus.metrics_port" in str(caught.value)
     assert "exporter.cleanup.db_files" in str(caught.value)
     assert read_settings({}) == Settings()
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("exporter: [", "is not YAML"),
-        ("other: {}", "'exporter'"),
-        ("exporter: 5", "'exporter'"),
-        ("", "'exporter'"),
-        ("- exporter", "'exporter'"),
-    ],
-)
-def test_files_that_are_no_configuration(tmp_path: Path, text: str, problem: str) -> None:
-    """Said in one line."""
-    with pytest.raises(SettingsError, match=problem):
-        load_yaml_config(yaml_file(tmp_path, text))
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """A typing error in a path must not become the defaults."""
-    with pytest.raises(SettingsError, match="cannot be read"):
-        load_yaml_config(tmp_path / "none.yml")
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "9091.0", "", " ", "0x50", "true"])
