@@ -111,6 +111,7 @@ class Gunicorn:
     unsets). ``directory`` is where the metrics are kept: by default one in ``home``, "" for the exporter's own choice.
     ``home`` is a new directory, removed at the end. ``files`` are put into it: name to text. With ``wait=False`` the
     test waits itself (for a server that must not start, say); ``serves=False`` if no metrics endpoint is expected.
+    With ``workers_option=False`` it is up to the configuration that there are as many ``workers``.
     ``port`` is where the application listens unless ``args`` has a ``--bind``; ``pass_fds`` as for subprocess.
     """
 
@@ -129,6 +130,7 @@ class Gunicorn:
         wait: bool = True,
         serves: bool = True,
         metrics_port: int | None = None,
+        workers_option: bool = True,
         pass_fds: Sequence[int] = (),
     ) -> None:
         # Not pytest's tmp_path: the path of a Unix socket in it would be too long.
@@ -148,7 +150,8 @@ class Gunicorn:
         if not any(argument.startswith(("-b", "--bind")) for argument in args):
             args = ["--bind", f"127.0.0.1:{self.port}", *args]
         command = [sys.executable, "-m", "gunicorn", "--config", str(self.home / "gunicorn.conf.py")]
-        command += ["--worker-class", WORKER_CLASSES.get(worker_class, worker_class), "--workers", str(workers)]
+        command += ["--worker-class", WORKER_CLASSES.get(worker_class, worker_class)]
+        command += ["--workers", str(workers)] if workers_option else []
         command += ["--pid", str(self.pidfile), "--chdir", self._place(app), *args, target]
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(
