@@ -37,15 +37,17 @@ class MetricsPort:
         self._failures = failures
         self._before_scrape = before_scrape
         self._scraper = self._make_scraper()
-        self._service = MetricsService(
-            settings, self._render, is_ready=is_ready, gate=gate, on_failure=failures.count, inherited=inherited
-        )
+        self._gate = gate
+        self._inherited = inherited
+        self._is_ready = is_ready
+        # Where a sidecar serves, the files that are for that may not even be here.
+        self._service = None if settings.sidecar_mode else self._make_service(settings)
         self._tried = False
         self._left_to_sidecar = False
 
     def open(self, log: Any) -> None:
         """Start serving. A port that cannot be had is said once, and the application is served without metrics."""
-        if self._tried or self._settings.sidecar_mode or self._left_to_sidecar:
+        if self._tried or self._service is None or self._left_to_sidecar:
             return
         self._tried = True
         try:
@@ -62,9 +64,12 @@ class MetricsPort:
             self._scraper = self._make_scraper()
         if settings.sidecar_mode:
             self.close()
+            self._service = None
             return
-        before = self._service.url
         try:
+            if self._service is None:
+                self._service = self._make_service(settings)
+            before = self._service.url
             self._service.follow(settings)
         except (ListenerError, SettingsError) as error:
             log.error("gunicorn-prometheus-exporter serves the metrics as it did before: %s", error)
@@ -82,16 +87,29 @@ class MetricsPort:
 
     def fileno(self) -> int:
         """The descriptor of the listening socket, -1 if there is none."""
-        return self._service.fileno()
+        return -1 if self._service is None else self._service.fileno()
 
     def close(self) -> None:
         """Stop serving, until the next `open`."""
         self._tried = False
-        self._service.close()
+        if self._service is not None:
+            self._service.close()
 
     def abandon(self) -> None:
         """In a forked worker: let go of the port, which is the master's."""
-        self._service.abandon()
+        if self._service is not None:
+            self._service.abandon()
+
+    def _make_service(self, settings: Settings) -> MetricsService:
+        inherited, self._inherited = self._inherited, -1
+        return MetricsService(
+            settings,
+            self._render,
+            is_ready=self._is_ready,
+            gate=self._gate,
+            on_failure=self._failures.count,
+            inherited=inherited,
+        )
 
     def _render(self, *, openmetrics: bool, names: tuple[str, ...]) -> bytes:
         self._before_scrape()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import unquote
 
 HEAD_LIMIT: Final = 16 * 1024
@@ -24,22 +24,41 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request without its body. ``path`` is percent-decoded, ``query`` is not; header names are lower-case."""
+    """One request without its body. ``path`` is percent-decoded, ``query`` is not; header names are lower-case.
+
+    ``peer`` is the client's network address, ``arrived`` when at the latest the request came (``time.monotonic()``).
+    """
 
     method: str
     path: str
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    peer: str = ""
+    arrived: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
     """One whole response. The server adds the date, the length and the connection header, and answers HEAD without
-    ``body``."""
+    ``body``. ``is_trusted`` says that the client has shown who it is."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    is_trusted: bool = False
+
+
+class Postponed(Protocol):
+    """A response that waits for another thread."""
+
+    def begin(self, settled: Callable[[], None]) -> None:
+        """Have ``settled`` called, by any thread, when the wait is over. It may be over already."""
+
+    def resume(self) -> Response:
+        """The response, when the wait is over. Not called after `cancel`."""
+
+    def cancel(self) -> None:
+        """Nobody waits any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,50 +5,58 @@ from __future__ import annotations
 import contextlib
 import errno
 import selectors
-import signal
 import socket
+import ssl
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
+from .background import block_signals
 from .connection import Connection, State, Timeouts
 from .fork_gate import ForkGate
-from .http import Head, Request, Response, plain, serialize
+from .http import Head, Postponed, Request, Response, plain, serialize
+from .transport import TlsTransport
 
 COMPONENT: Final = "metrics_server"
 THREAD_NAME: Final = "gunicorn-prometheus-metrics"
 
 _ACCEPTS_A_TURN: Final = 16
 _ACCEPT_PAUSE: Final = 0.1
+# How long a turn may take before new clients are looked at again, in seconds.
+_TURN: Final = 0.1
 _STOP_TIMEOUT: Final = 5.0
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-# A fault of the processor or an abort is about the thread it happens in, and must not be held back.
-_OWN_SIGNALS: Final = frozenset(
-    {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS}
-)
 
 
 class MetricsServer:
     """Serves what ``respond`` answers, from one daemon thread, on ``listener``, which it owns from here on.
 
     ``max_connections`` bounds memory and descriptors: one client more, and whoever has been slowest to send a
-    request is dropped, or if all are being answered, whoever has been slowest to read. ``head_timeout``,
-    ``write_timeout`` and ``idle_timeout`` are seconds: see `Timeouts`.
+    request is dropped, or if all are being answered, whoever has been slowest to read; of those that come from the
+    address with the most connections. ``head_timeout``, ``write_timeout`` and ``idle_timeout`` are seconds: see
+    `Timeouts`.
 
-    ``respond`` is called in the thread, one request at a time, inside ``gate.working()``. What it raises becomes a
-    500 without details and goes to ``on_failure(component, error)``, which is called in the thread too; the server
-    itself never logs.
+    ``tls`` is asked for each new client how to speak TLS with it, None for plain HTTP; ``admit`` for each that has
+    done so, and raises OSError if it is to go.
+
+    ``respond`` is called in the thread, one request at a time, inside ``gate.working()``. What it, or one of the
+    above, raises becomes a 500 without details, or the end of the connection, and goes to
+    ``on_failure(component, error)``, which is called in the thread too; the server itself never logs.
     """
 
     def __init__(
         self,
         listener: socket.socket,
-        respond: Callable[[Request], Response],
+        respond: Callable[[Request], Response | Postponed],
         *,
         gate: ForkGate,
         on_failure: Callable[[str, Exception], None],
+        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        admit: Callable[[ssl.SSLObject], None] | None = None,
         max_connections: int = 128,
         head_timeout: float = 5.0,
         write_timeout: float = 10.0,
@@ -58,10 +66,16 @@ class MetricsServer:
         self._respond = respond
         self._gate = gate
         self._on_failure = on_failure
+        self._tls = tls
+        self._admit = admit
         self._max_connections = max_connections
         self._timeouts = Timeouts(head=head_timeout, write=write_timeout, idle=idle_timeout)
         self._connections: set[Connection] = set()
         self._ready: set[Connection] = set()
+        self._postponed: dict[Connection, tuple[Postponed, Head]] = {}
+        self._settled: deque[Connection] = deque()
+        self._looked_at = 0.0
+        self._must_part = False
         self._accepts_again_at: float | None = None
         self._is_stopping = False
         self._thread: threading.Thread | None = None
@@ -90,14 +104,18 @@ class MetricsServer:
         self._is_stopping = True
         thread = self._thread
         if thread is not None and thread.is_alive():
-            with contextlib.suppress(OSError):
-                self._wakeup_writer.send(b"\0")
+            self._wake()
             if thread is threading.current_thread():
                 return
             thread.join(_STOP_TIMEOUT)
             if thread.is_alive():
                 return
         self._close()
+
+    def part(self) -> None:
+        """Close, soon, every connection on which no response is under way: clients come back, by today's rules."""
+        self._must_part = True
+        self._wake()
 
     def fileno(self) -> int:
         """The descriptor of the listening socket, or -1 once it is closed."""
@@ -112,12 +130,14 @@ class MetricsServer:
         self._thread = None
         for connection in self._connections:
             connection.socket.close()
+        # With them go keys of TLS, which are none of the child's business.
         self._connections.clear()
         self._ready.clear()
+        self._postponed.clear()
         self._close()
 
     def _run(self, starter: int) -> None:
-        _block_signals(starter)
+        block_signals(starter)
         try:
             while not self._is_stopping:
                 self._turn()
@@ -133,16 +153,39 @@ class MetricsServer:
         with self._gate.working():
             self._expire()
             timeout = self._wait_time()
-        for key, _ in self._selector.select(timeout):
+        selected = self._selector.select(timeout)
+        self._looked_at = time.monotonic()
+        for key, _ in selected:
             if key.data is not None:
                 self._ready.add(key.data)
             elif key.fileobj is self._listener:
                 with self._gate.working():
                     self._accept()
-        due, self._ready = self._ready, set()
-        for connection in due:
+            else:
+                self._hear()
+        with self._gate.working():
+            self._resume_settled()
+        # Whoever was answered most comes last: a client that asks without end is not to keep a new one waiting.
+        due = deque(sorted(self._ready, key=lambda each: (each.answered, each.waiting_since)))
+        self._ready.clear()
+        while due and time.monotonic() - self._looked_at < _TURN:
             with self._gate.working():
-                self._advance(connection)
+                self._advance(due.popleft())
+        self._ready.update(each for each in due if each in self._connections)
+
+    def _hear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._wakeup_reader.recv(4096):
+                pass
+        if self._must_part:
+            self._must_part = False
+            with self._gate.working():
+                for connection in [each for each in self._connections if each.state is State.READING]:
+                    self._remove(connection)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):
+            self._wakeup_writer.send(b"\0")
 
     def _wait_time(self) -> float | None:
         if self._ready:
@@ -155,7 +198,7 @@ class MetricsServer:
     def _accept(self) -> None:
         for _ in range(min(_ACCEPTS_A_TURN, self._max_connections)):
             try:
-                sock, _address = self._listener.accept()
+                sock, address = self._listener.accept()
             except BlockingIOError:
                 return
             except ConnectionError:
@@ -166,19 +209,24 @@ class MetricsServer:
                 return
             if len(self._connections) >= self._max_connections:
                 self._drop_least_worthy()
-            self._add(sock)
+            try:
+                self._add(sock, address[0])
+            except Exception as error:
+                sock.close()
+                self._report(error)
 
-    def _add(self, sock: socket.socket) -> None:
+    def _add(self, sock: socket.socket, peer: str) -> None:
+        context = self._tls()
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(sock, self._answer, self._timeouts, time.monotonic())
+            transport = None if context is None else TlsTransport(sock, context, self._admit)
+            connection = Connection(sock, peer, self._answer, self._timeouts, time.monotonic(), transport)
             self._selector.register(sock, connection.events, connection)
         except OSError:
             sock.close()
             return
         self._connections.add(connection)
-        self._ready.add(connection)
 
     def _pause_accepting(self, error: OSError) -> None:
         # The client stays in the backlog and the listener stays readable, so to wait for it would be to spin.
@@ -191,22 +239,65 @@ class MetricsServer:
         try:
             if connection.advance(time.monotonic()):
                 self._ready.add(connection)
-            if connection.state is State.CLOSED:
-                self._remove(connection)
-            elif connection.events != events:
-                self._selector.modify(connection.socket, connection.events, connection)
+            self._follow(connection, events)
         except Exception as error:
             self._report(error)
             self._remove(connection)
 
-    def _answer(self, head: Head) -> bytes:
-        method = head.request.method
+    def _follow(self, connection: Connection, events: int) -> None:
+        """Bring the selector, which knows of ``events``, to where the connection is."""
+        if connection.state is State.CLOSED:
+            self._remove(connection)
+        elif connection.events == events:
+            return
+        elif not connection.events:
+            self._selector.unregister(connection.socket)
+        elif not events:
+            self._selector.register(connection.socket, connection.events, connection)
+        else:
+            self._selector.modify(connection.socket, connection.events, connection)
+
+    def _answer(self, connection: Connection, head: Head) -> bytes | None:
+        request = replace(head.request, peer=connection.peer, arrived=self._looked_at)
         try:
-            return serialize(self._respond(head.request), method=method, keep_alive=head.keep_alive)
+            response = self._respond(request)
+            if isinstance(response, Response):
+                return self._serialize(connection, head, response)
+            self._postponed[connection] = response, head
+            response.begin(lambda: self._settle(connection))
         except Exception as error:
+            self._postponed.pop(connection, None)
             self._report(error)
-            failure = plain(HTTPStatus.INTERNAL_SERVER_ERROR)
-            return serialize(failure, method=method, keep_alive=head.keep_alive)
+            return self._failure(head)
+        return None
+
+    def _settle(self, connection: Connection) -> None:
+        """In any thread: the wait of ``connection`` is over."""
+        self._settled.append(connection)
+        self._wake()
+
+    def _resume_settled(self) -> None:
+        while self._settled:
+            connection = self._settled.popleft()
+            postponed, head = self._postponed.pop(connection, (None, None))
+            if postponed is None or head is None:
+                continue
+            try:
+                response = self._serialize(connection, head, postponed.resume())
+            except Exception as error:
+                self._report(error)
+                response = self._failure(head)
+            events = connection.events
+            connection.resume(response, time.monotonic(), keep_alive=head.keep_alive)
+            self._follow(connection, events)
+
+    def _serialize(self, connection: Connection, head: Head, response: Response) -> bytes:
+        connection.is_trusted = response.is_trusted
+        return serialize(response, method=head.request.method, keep_alive=head.keep_alive)
+
+    def _failure(self, head: Head) -> bytes:
+        failure = plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+        return serialize(failure, method=head.request.method, keep_alive=head.keep_alive)
 
     def _expire(self) -> None:
         now = time.monotonic()
@@ -217,7 +308,8 @@ class MetricsServer:
             self._selector.register(self._listener, selectors.EVENT_READ)
 
     def _drop_least_worthy(self) -> bool:
-        least = min(self._connections, key=lambda each: each.worth, default=None)
+        crowds = Counter(each.peer for each in self._connections)
+        least = min(self._connections, key=lambda each: (each.worth[:2], -crowds[each.peer], each.worth), default=None)
         if least is None:
             return False
         self._remove(least)
@@ -230,6 +322,9 @@ class MetricsServer:
         # telling us of a socket that we have forgotten.
         with contextlib.suppress(OSError, ValueError, KeyError):
             self._selector.unregister(connection.socket)
+        postponed, _ = self._postponed.pop(connection, (None, None))
+        if postponed is not None:
+            postponed.cancel()
         connection.close()
 
     def _close(self) -> None:
@@ -243,13 +338,3 @@ class MetricsServer:
     def _report(self, error: Exception) -> None:
         with contextlib.suppress(Exception):
             self._on_failure(COMPONENT, error)
-
-
-def _block_signals(starter: int) -> None:
-    """Leave the process's signals to its other threads, whose system calls they interrupt.
-
-    Under a monkey-patched ``threading`` this is no thread but runs in the one numbered ``starter``, and then there
-    is nobody to leave them to.
-    """
-    if threading.get_native_id() != starter:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN_SIGNALS)

@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 from gunicorn_prometheus_exporter.server.endpoint import MetricsEndpoint
+from gunicorn_prometheus_exporter.server.passwords import Passwords
+from gunicorn_prometheus_exporter.server.policy import matches_bcrypt
+from gunicorn_prometheus_exporter.server.security import Security
+from gunicorn_prometheus_exporter.settings import Settings
 
 LONG = b"up 1\n" * 1000
 
@@ -32,7 +36,7 @@ def page() -> Page:
 
 @pytest.fixture
 def served(serve: Callable[..., Any], page: Page) -> Any:
-    return serve(MetricsEndpoint(page, lambda: True))
+    return serve(MetricsEndpoint(page, lambda: True, Security(Settings(), Passwords(matches_bcrypt), print)))
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
