@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 _MAX_CAUSES = 200
+_MAX_UNLOGGED = 300
 
 logger = logging.getLogger("gunicorn_prometheus_exporter")
 
@@ -22,7 +23,7 @@ class Failures:
         self._log = log
         self._causes: set[tuple[str, str, str]] = set()
         self._pending: Counter[str] = Counter()
-        self._unlogged: list[str] = []
+        self._unlogged: list[tuple[Callable[[str], object], str]] = []
         self._sink: Callable[[str], object] | None = None
         self._lock = threading.Lock()
 
@@ -38,12 +39,18 @@ class Failures:
         with self._lock:
             if cause not in self._causes and len(self._causes) < _MAX_CAUSES:
                 self._causes.add(cause)
-                self._unlogged.append(_describe(cause, error))
+                self._unlogged.append((self._log, _describe(cause, error)))
             sink = self._sink
             if sink is None:
                 self._pending[component] += 1
         if sink is not None:
             self._deliver(sink, component)
+
+    def announce(self, message: str) -> None:
+        """Log ``message``, which is no failure, at the next `flush`. For threads too; a few are kept until then."""
+        with self._lock:
+            if len(self._unlogged) < _MAX_UNLOGGED:
+                self._unlogged.append((logger.warning, message))
 
     def flush(self) -> None:
         """Log what was counted and not yet logged."""
@@ -51,8 +58,8 @@ class Failures:
             return
         with self._lock:
             messages, self._unlogged = self._unlogged, []
-        for message in messages:
-            self._log(message)
+        for log, message in messages:
+            log(message)
 
     def send_to(self, sink: Callable[[str], object] | None) -> None:
         """Pass each failure's component to ``sink`` from now on, beginning with those counted before."""

@@ -21,13 +21,18 @@ class LiveGauges:
         self._indices: dict[tuple[str, tuple[str, ...]], int] = {}
 
     def set(self, family: Family, value: float, now: float, *labels: str) -> None:
-        """Set the sample of ``family`` with the values ``labels``, as of ``now`` (Unix seconds)."""
+        """Set the sample of ``family`` with the values ``labels``, as of ``now`` (Unix seconds).
+
+        One that has that value keeps its time, so that an idle server writes, and publishes, nothing.
+        """
         index = self._indices.get((family.name, labels))
         if index is None:
             key = gauge_key(family, dict(zip(family.labels, labels, strict=True)))
             index = self._indices[family.name, labels] = self._segment.index(key)
-        self._segment.cells[index] = value
-        self._segment.cells[index + 1] = now
+        cells = self._segment.cells
+        if cells[index] != value or not cells[index + 1]:
+            cells[index] = value
+            cells[index + 1] = now
 
     def keep_only(self, family: Family, kept: Collection[tuple[str, ...]]) -> None:
         """Take away every sample of ``family`` that has none of the ``kept`` label values."""

@@ -6,8 +6,7 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import process
 from ..catalogue import CATALOGUE, UNROUTED
@@ -19,8 +18,9 @@ from ..scrape.stores import source_of
 from ..server.fork_gate import ForkGate
 from ..settings import Settings, SettingsError, read_settings
 from ..settings.variables import remarks
-from ..storage.files import FileStore, open_named, open_private
-from ..storage.memory import MemoryStore, adopt_memory, open_memory
+from ..storage.memory import MemoryStore
+from ..storage.published import PublishedDirectory
+from ..storage.segment import Segment
 from ..storage.segments import Segments
 from . import handover
 from .gunicorn_settings import fill_in, hand_over
@@ -32,6 +32,10 @@ from .nameplate import Nameplate
 from .readiness import Readiness
 from .sampler import Sampler
 from .seat import Seat
+from .storage import open_store, unusable, what_to_leave
+
+if TYPE_CHECKING:
+    from ..redis.publisher import Publisher
 
 
 class Master:
@@ -73,8 +77,8 @@ class Master:
         self._closed = False
         left = handover.find(os.environ)
         gate = ForkGate()
-        self.store = self._open_store(cfg, left)
         try:
+            self.store = open_store(self.settings, cfg, left, self.failures.report)
             self._slot = self.store.slots.take("m")
             self._segments = Segments(self.store, self._slot.owner)
             self._nameplate = Nameplate(self._segments, "redis" if self.settings.redis_enabled else "file")
@@ -82,11 +86,12 @@ class Master:
             counters = self._segments.get("counter")
             self._sampler = Sampler(self.store, self._segments, here.failures, gate)
         except OSError as error:
-            raise self._unusable(error) from error
+            raise unusable(self.settings, error) from error
         errors = CappedCounter(counters, CATALOGUE["gunicorn_exporter_errors"], 1000, [])
         here.bind(self.store, self._segments)
         here.failures.send_to(errors.increment)
         self._readiness = Readiness(self.store)
+        self._publisher = self._make_publisher(counters)
         self._port = MetricsPort(
             source_of(self.store),
             self.settings,
@@ -95,8 +100,11 @@ class Master:
             left.listener,
             before_scrape=self._sampler.sample,
             is_ready=lambda: self._readiness.is_ready(self.settings.ready_workers),
+            extra=() if self._publisher is None else (self._publisher.metrics,),
         )
         here.when_worker_is_born += [self._port.abandon, self._sampler.abandon, self._readiness.abandon]
+        if self._publisher is not None:
+            here.when_worker_is_born.append(self._publisher.abandon)
         self._lifecycle = Lifecycle(
             counters,
             here.failures,
@@ -118,6 +126,8 @@ class Master:
         self._lifecycle.watch(arbiter)
         self._sampler.watch(arbiter)
         self._readiness.watch(arbiter)
+        if self._publisher is not None:
+            self._publisher.start()
 
     def seat_worker(self) -> Seat:
         """A seat for the worker that is about to be forked. Raises OSError, NoSlotError."""
@@ -149,6 +159,13 @@ class Master:
         if self.settings is old:
             return
         self._port.follow(self.settings, self._log)
+        if self.settings.redis_enabled != old.redis_enabled:
+            self._log.warning("gunicorn-prometheus-exporter: REDIS_ENABLED takes effect with the next start.")
+        elif self._publisher is not None:
+            try:
+                self._publisher.follow(self.settings)
+            except SettingsError as error:
+                self._log.error("%s\nMetrics are published as they were before.", error)
 
     def close(self) -> None:
         """Stop serving, and leave the storage: a private one goes with its last master. Safe to call again."""
@@ -158,29 +175,21 @@ class Master:
         self._lifecycle.settle()
         self._sampler.close()
         self._port.close()
+        if self._publisher is not None:
+            self._publisher.close()
+            self.failures.flush()
         self.store.slots.let_go(self._slot)
         self.store.close()
 
-    def _open_store(self, cfg: Any, left: handover.Handover) -> FileStore | MemoryStore:
-        report = self.failures.report
-        named, cleanup = self.settings.multiproc_dir, self.settings.cleanup_db_files
-        try:
-            if self.settings.redis_enabled:
-                # Only where the system has no such memory is there a directory beneath Redis, and it is private.
-                with suppress(OSError):
-                    return adopt_memory(left.memory, report) or open_memory(report)
-                named = None
-            if named is not None:
-                return open_named(named, report, cleanup=cleanup, uid=cfg.uid, gid=cfg.gid)
-            if left.directory is not None:
-                return FileStore(left.directory, report, private=True, uid=cfg.uid, gid=cfg.gid)
-            return open_private(report, cleanup=cleanup, uid=cfg.uid, gid=cfg.gid)
-        except OSError as error:
-            raise self._unusable(error) from error
+    def _make_publisher(self, counters: Segment) -> Publisher | None:
+        if not self.settings.redis_enabled or not isinstance(self.store, MemoryStore | PublishedDirectory):
+            return None
+        # Whoever does not use Redis does not load what belongs to it.
+        from ..redis.publisher import Publisher
 
-    def _unusable(self, error: OSError) -> SettingsError:
-        allowed = "a directory that the master can create and write"
-        return SettingsError([self.settings.problem("multiproc_dir", allowed, error)])
+        failed = CappedCounter(counters, CATALOGUE["gunicorn_exporter_redis_publish_failures"], 1, [])
+        failed.start()
+        return Publisher(self.store, self.settings, self.failures, self._slot.owner, failed.increment)
 
     def _install_hooks(self) -> None:
         guarded = self._guarded
@@ -251,10 +260,6 @@ class Master:
             self.store.slots.let_go(slot)
 
     def _pre_exec(self, arbiter: Any) -> None:
-        store, listener = self.store, self._port.fileno()
-        if isinstance(store, MemoryStore):
-            left = handover.Handover(listener=listener, memory=store.fileno())
-        else:
-            left = handover.Handover(store.directory if store.private else None, listener)
+        left = what_to_leave(self.store, self._port.fileno())
         handover.leave(arbiter.cfg.env_orig, left)
         arbiter.START_CTX["args"] = reexec_arguments(arbiter.START_CTX["args"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from prometheus_client.core import Metric
 
 from ..failures import Failures
 from ..scrape.scraper import Scraper
@@ -17,8 +19,8 @@ from ..settings import Settings, SettingsError
 class MetricsPort:
     """Serves the metrics of ``source`` as ``settings`` say. ``inherited`` is a listening descriptor, or -1.
 
-    ``before_scrape`` and ``is_ready`` are called in the server's thread; the first must not raise. Raises
-    SettingsError.
+    ``before_scrape`` and ``is_ready`` are called in the server's thread; the first must not raise. Each of
+    ``extra`` gives families from this process's memory. Raises SettingsError.
     """
 
     def __init__(
@@ -31,11 +33,13 @@ class MetricsPort:
         *,
         before_scrape: Callable[[], None],
         is_ready: Callable[[], bool],
+        extra: Sequence[Callable[[], Iterable[Metric]]] = (),
     ) -> None:
         self._source = source
         self._settings = settings
         self._failures = failures
         self._before_scrape = before_scrape
+        self._extra = extra
         self._scraper = self._make_scraper()
         self._gate = gate
         self._inherited = inherited
@@ -116,4 +120,6 @@ class MetricsPort:
         return self._scraper.render(openmetrics=openmetrics, names=names)
 
     def _make_scraper(self) -> Scraper:
-        return Scraper(self._source, legacy=self._settings.legacy_metrics, on_failure=self._failures.count)
+        return Scraper(
+            self._source, legacy=self._settings.legacy_metrics, extra=self._extra, on_failure=self._failures.count
+        )

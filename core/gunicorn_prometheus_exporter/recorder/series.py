@@ -80,6 +80,10 @@ class CappedCounter:
         self._overflow: Final = dict.fromkeys(overflow, OTHER)
         self._indices: dict[tuple[str, ...], int] = {}
 
+    def start(self, *values: str) -> None:
+        """Make the sample with the label ``values`` be there, if at zero."""
+        self._resolve(values)
+
     def increment(self, *values: str) -> bool:
         """Add one to the sample with the label ``values``. False if it was counted under the overflow labels."""
         index = self._indices.get(values)

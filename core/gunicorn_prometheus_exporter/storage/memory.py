@@ -61,6 +61,8 @@ _TYPES: Final = (
 )
 _PER_OWNER: Final = 16
 _JOURNAL: Final = 15
+_SETTLED: Final = 0
+"""The word, of a row that no number has, whose place holds what counts elsewhere."""
 _PREFIXES: Final = ("", "m", "s")
 _OWNER: Final = re.compile(r"([ms]?)([1-9][0-9]{0,3})")
 
@@ -120,6 +122,14 @@ class MemoryStore:
         """Become the one that publishes this memory, for as long as the descriptor is open; None if there is one."""
         return try_lock_byte(self._fd, PUBLISHER_BYTE)
 
+    def is_shared(self, owner: str) -> bool:
+        """Whether another master than ``owner`` lives in the memory."""
+        return any(self.is_held(f"m{number}") for number in self._numbers() if f"m{number}" != owner)
+
+    def open_settled(self) -> Segment:
+        """The share of the values that counts elsewhere for good: see `published.Published`."""
+        return self._segment(_SETTLED)
+
     def is_held(self, owner: str) -> bool:
         """Whether ``owner`` is alive. What was sampled about a worker lives as long as the worker."""
         return is_byte_locked(self._fd, _lock_byte(owner.removeprefix("s")))
@@ -156,10 +166,8 @@ class MemoryStore:
                     self._renew(word)
 
     def places(self) -> Iterator[Place]:
-        """Every segment there is. Numbers are taken from the lowest, so the first row without an owner ends it."""
-        for number in range(1, MAX_SLOTS + 1):
-            if not self._table[number * _ROW_WORDS]:
-                return
+        """Every segment there is."""
+        for number in self._numbers():
             yield from self._places_of(number)
 
     def read(self, offset: int, size: int) -> bytes:
@@ -171,6 +179,13 @@ class MemoryStore:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def _numbers(self) -> Iterator[int]:
+        """Every number that had an owner. They are taken from the lowest, so the first that had none ends it."""
+        for number in range(1, MAX_SLOTS + 1):
+            if not self._table[number * _ROW_WORDS]:
+                return
+            yield number
 
     def _open_row(self, row: int) -> None:
         if not self._table[row]:
