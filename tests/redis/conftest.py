@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.redis.servers import RedisCluster, RedisServer, SentinelGroup
+from tests.redis.stores import Store
 
 
 @pytest.fixture
@@ -38,3 +39,41 @@ def _starting(kind: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     yield start
     for server in running:
         server.remove()
+
+
+@pytest.fixture(scope="module")
+def shared_redis() -> Iterator[RedisServer]:
+    """One redis-server for the tests of a module."""
+    server = RedisServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def store(shared_redis: RedisServer) -> Store:
+    """An empty Redis, and what connects to it."""
+    shared_redis.client().flushall()
+    return Store({"REDIS_PORT": str(shared_redis.port)}, shared_redis.client())
+
+
+@pytest.fixture(params=["alone", "cluster"])
+def any_store(request: pytest.FixtureRequest) -> Store:
+    """As `store`, with one server and with a cluster of three."""
+    store: Store = request.getfixturevalue("store" if request.param == "alone" else "cluster_store")
+    return store
+
+
+@pytest.fixture(scope="module")
+def shared_cluster() -> Iterator[RedisCluster]:
+    cluster = RedisCluster()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def cluster_store(shared_cluster: RedisCluster) -> Store:
+    """An empty Redis Cluster, and what connects to it."""
+    for node in shared_cluster.nodes:
+        node.client().flushall()
+    environment = {"REDIS_PORT": str(shared_cluster.nodes[0].port), "REDIS_CLUSTER": "true"}
+    return Store(environment, shared_cluster.client())

@@ -40,7 +40,7 @@ class RedisConnection:
 
     def __init__(self, settings: Settings) -> None:
         self._redis = _library()
-        self._cluster = settings.redis_cluster
+        self.is_cluster: Final = settings.redis_cluster
         self._sentinels = settings.redis_sentinel_hosts
         self._service = settings.redis_sentinel_service or ""
         self._options = self._connection_options(settings)
@@ -71,14 +71,16 @@ class RedisConnection:
 
     def transaction(self, client: Any, key: str) -> Any:
         """A pipeline that is one MULTI/EXEC, for keys that share the hash tag of ``key``. It can WATCH."""
-        if self._cluster:
+        if self.is_cluster:
             # The pipeline of a cluster's client has had no transactions for long: this one is of the node itself.
             client = client.get_redis_connection(client.get_node_from_key(key))
         return client.pipeline(transaction=True)
 
-    def is_watch_error(self, error: BaseException) -> bool:
-        """Whether a transaction was not made because somebody else changed what it watched."""
-        return isinstance(error, self._redis.WatchError)
+    @property
+    def watch_error(self) -> type[Exception]:
+        """What a transaction raises if somebody else has changed what it watched."""
+        error: type[Exception] = self._redis.WatchError
+        return error
 
     def masked(self, error: BaseException) -> str:
         """What ``error`` says, without secrets."""
@@ -103,7 +105,7 @@ class RedisConnection:
 
             sentinel = Sentinel(list(self._sentinels), sentinel_kwargs=self._sentinel_options, **self._options)
             return sentinel.master_for(self._service)
-        if self._cluster:
+        if self.is_cluster:
             from redis.cluster import RedisCluster
 
             return RedisCluster(**self._options)
@@ -146,7 +148,7 @@ class RedisConnection:
         problems += self._contradictions(options)
         if problems:
             raise SettingsError(problems)
-        if self._cluster:
+        if self.is_cluster:
             # A cluster has one database, and only TCP.
             for name in ("db", "unix_socket_path"):
                 options.pop(name)
@@ -181,11 +183,11 @@ class RedisConnection:
         problems = []
         if self._sentinels and not self._service:
             problems.append("REDIS_SENTINEL_SERVICE (exporter.redis.sentinel.service): is needed with sentinel hosts")
-        if self._sentinels and self._cluster:
+        if self._sentinels and self.is_cluster:
             problems.append("REDIS_CLUSTER (exporter.redis.cluster): a cluster has no sentinels; set one of the two")
-        if self._cluster and options["db"]:
+        if self.is_cluster and options["db"]:
             problems.append(f"REDIS_DB (exporter.redis.db): {options['db']} is not 0, the only database of a cluster")
-        if self._cluster and options["unix_socket_path"]:
+        if self.is_cluster and options["unix_socket_path"]:
             problems.append("REDIS_SOCKET (exporter.redis.socket): a cluster is reached by host and port")
         return problems
 
@@ -196,7 +198,7 @@ class RedisConnection:
             )
         if self._options.get("unix_socket_path"):
             return f"Redis at {self._options['unix_socket_path']}"
-        return f"Redis{' Cluster' if self._cluster else ''} at {self._options['host']}:{self._options['port']}"
+        return f"Redis{' Cluster' if self.is_cluster else ''} at {self._options['host']}:{self._options['port']}"
 
 
 def _library() -> ModuleType:
