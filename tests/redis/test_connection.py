@@ -31,6 +31,7 @@ def messages(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)) + repr(error) + repr(error.__context__ if error else "")
 
 
+@pytest.mark.setting("redis_port", "redis_db")
 def test_host_port_and_database(redis_server):
     server = redis_server()
     with connection(REDIS_PORT=str(server.port), REDIS_DB="3").exchange() as client:
@@ -38,12 +39,14 @@ def test_host_port_and_database(redis_server):
     assert server.client(db=3).get("where") == b"here"
 
 
+@pytest.mark.setting("redis_socket", "redis_url")
 def test_unix_socket(redis_server):
     server = redis_server(port=0)
     assert ping(REDIS_SOCKET=str(server.socket))
     assert ping(PROMETHEUS_REDIS_URL=f"unix://{server.socket}?db=2")
 
 
+@pytest.mark.setting("redis_username", "redis_password")
 @pytest.mark.parametrize("user", ["", "exporter"])
 def test_password_and_acl_user(redis_server, user):
     """The default user's password, and an ACL user who may touch nothing but keys of the prefix."""
@@ -82,6 +85,7 @@ def test_what_a_command_would_store_is_in_no_message(redis_server):
     assert SECRET not in messages(caught.value)
 
 
+@pytest.mark.setting("redis_host", "redis_ssl", "redis_ssl_ca_certs", "redis_ssl_certfile", "redis_ssl_keyfile")
 def test_tls_with_a_client_certificate(redis_server):
     server = redis_server(["--bind", "127.0.0.1", "127.0.0.2"], tls=True)
     files = server.certificates
@@ -97,6 +101,7 @@ def test_tls_with_a_client_certificate(redis_server):
         ping(**tls, **shown, REDIS_HOST="127.0.0.2")
 
 
+@pytest.mark.setting("redis_timeout")
 def test_a_hanging_server_costs_the_timeout(redis_server):
     server = redis_server()
     link = connection(REDIS_PORT=str(server.port), REDIS_TIMEOUT="0.5")
@@ -125,6 +130,7 @@ def test_it_connects_again_by_itself(redis_server):
         assert client.ping()
 
 
+@pytest.mark.setting("redis_cluster")
 def test_cluster(redis_cluster):
     """A transaction goes to the node that has the slot, also after the slot has moved to another one."""
     cluster = redis_cluster()
@@ -153,6 +159,7 @@ def _increment(link: RedisConnection, tag: str) -> int:
         return int(pipeline.execute()[1])
 
 
+@pytest.mark.setting("redis_sentinel_hosts", "redis_sentinel_service")
 def test_sentinel(redis_sentinel):
     """The Sentinel tells where the primary is, also after a failover."""
     group = redis_sentinel()

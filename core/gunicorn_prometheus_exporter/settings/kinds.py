@@ -14,7 +14,7 @@ _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL: Final = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
-_REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+_REDIS_URLS: Final = ("redis://", "rediss://", "unix://")
 # Kubernetes gives every container the address of each Service in variables named after it, and Docker's links do so
 # too: a Service named "redis" makes REDIS_PORT=tcp://10.0.0.1:6379, which nobody has written.
 _SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
@@ -128,12 +128,12 @@ def _parse_address(raw: Raw) -> str:
 
 
 def _parse_redis_url(raw: Raw) -> str:
-    url = urlsplit(_parse_line(raw))
-    if url.scheme not in _REDIS_SCHEMES or not (url.netloc or url.path):
+    text = _parse_line(raw)
+    url = urlsplit(text)
+    # Asking for the port is what checks it.
+    if not text.startswith(_REDIS_URLS) or url.port == 0:
         raise ValueError
-    # Asking for it is what checks it.
-    _ = url.port
-    return url.geturl()
+    return text
 
 
 _PORT_NUMBER: Final = integer(1, 65535)

@@ -85,9 +85,9 @@ class _Choice:
 
     def problems(self) -> Iterator[str]:
         redis = self.settings.redis_enabled or "redis_enabled" in self._wrong
-        for name, problem in self._wrong.items():
+        for problem in self._wrong.values():
             # Applications have such variables too, with whatever they like in them.
-            if redis or not name.startswith("redis_"):
+            if redis or not problem.startswith("REDIS_"):
                 yield problem
         for names, complaint in complaints(self.settings):
             if self._wrong.keys().isdisjoint(names):
