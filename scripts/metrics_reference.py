@@ -44,6 +44,12 @@ so counts there. A stock reader of the metrics directory also sees `gunicorn_htt
 
 _SECTIONS: Final = {
     "traffic": ("Traffic", "Summed over workers."),
+    "websocket": (
+        "Websockets",
+        "Of the ASGI workers. A websocket is never a request: it is in none of the families above, nor in those of "
+        "requests by worker. `direction` is `received` or `sent`. `code` is one of RFC 6455, or `3xxx`, `4xxx` or "
+        "`other`; `1006` means that the connection was lost. Those that a killed worker had open are in no `closed`.",
+    ),
     "saturation": ("Saturation", "A family that a worker class has no such thing for is absent, not zero."),
     "lifecycle": ("Lifecycle and master", ""),
     "exporter": ("The exporter itself", ""),

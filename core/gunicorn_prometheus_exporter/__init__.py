@@ -12,15 +12,19 @@ from .settings import load_yaml_config
 
 if TYPE_CHECKING:
     from .registry import registry
+    from .workers.asgi import PrometheusASGIWorker
     from .workers.geventlet import PrometheusEventletWorker
     from .workers.ggevent import PrometheusGeventWorker
     from .workers.gthread import PrometheusThreadWorker
     from .workers.sync import PrometheusWorker
+    from .workers.uvicorn import PrometheusUvicornWorker
 
 __all__ = [
+    "PrometheusASGIWorker",
     "PrometheusEventletWorker",
     "PrometheusGeventWorker",
     "PrometheusThreadWorker",
+    "PrometheusUvicornWorker",
     "PrometheusWorker",
     "load_yaml_config",
     "registry",

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
-Section = Literal["traffic", "saturation", "lifecycle", "exporter", "legacy"]
+Section = Literal["traffic", "websocket", "saturation", "lifecycle", "exporter", "legacy"]
 
 UNMATCHED: Final = "__unmatched__"
 UNROUTED: Final = "__unrouted__"
@@ -21,6 +21,7 @@ OTHER_METHOD: Final = "_OTHER"
 
 INFINITY: Final = float("inf")
 DURATION_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+WEBSOCKET_DURATION_BUCKETS: Final = (1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 SIZE_BUCKETS: Final = (256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0)
 LEGACY_DURATION_BUCKETS: Final = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 LEGACY_SIZE_BUCKETS: Final = (1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0)
@@ -50,6 +51,10 @@ def _catalogue(*families: Family) -> Mapping[str, Family]:
 
 def _traffic(name: str, kind: Kind, labels: str, text: str, buckets: tuple[float, ...] = ()) -> Family:
     return Family(name, kind, tuple(labels.split()), text, "traffic", buckets)
+
+
+def _websocket(name: str, kind: Kind, labels: str, text: str, buckets: tuple[float, ...] = ()) -> Family:
+    return Family(name, kind, tuple(labels.split()), text, "websocket", buckets)
 
 
 def _saturation(name: str, kind: Kind, labels: str, text: str, buckets: tuple[float, ...] = ()) -> Family:
@@ -128,6 +133,45 @@ CATALOGUE: Final = _catalogue(
         "Time between the proxy's X-Request-Start or X-Queue-Start and the application, from trusted peers only.",
         DURATION_BUCKETS,
     ),
+    _websocket("gunicorn_websocket_open", "gauge", "endpoint", "Websockets open now."),
+    _websocket("gunicorn_websocket_opened", "counter", "endpoint", "Websockets that the application accepted."),
+    _websocket(
+        "gunicorn_websocket_refused",
+        "counter",
+        "endpoint status",
+        "Handshakes refused, by the status of the answer; 499 if the client went away before there was one.",
+    ),
+    _websocket(
+        "gunicorn_websocket_closed",
+        "counter",
+        "endpoint code",
+        "Websockets closed, by the first close code that either side gave.",
+    ),
+    _websocket(
+        "gunicorn_websocket_duration_seconds",
+        "histogram",
+        "endpoint",
+        "Time from accepting a websocket to its close.",
+        WEBSOCKET_DURATION_BUCKETS,
+    ),
+    _websocket(
+        "gunicorn_websocket_messages",
+        "counter",
+        "endpoint direction",
+        "Messages that the application received or sent.",
+    ),
+    _websocket(
+        "gunicorn_websocket_message_bytes",
+        "counter",
+        "endpoint direction",
+        "Payload of those messages, text as UTF-8, without framing and before compression.",
+    ),
+    _websocket(
+        "gunicorn_websocket_exceptions",
+        "counter",
+        "endpoint error_type handled source",
+        "Exceptions raised while a websocket was served, by class and by whether somebody handled them.",
+    ),
     _saturation(
         "gunicorn_worker_requests_in_progress",
         "gauge",
@@ -165,7 +209,7 @@ CATALOGUE: Final = _catalogue(
         "gunicorn_worker_connections",
         "gauge",
         "worker_id",
-        "Open client connections (gthread, gevent, eventlet).",
+        "Open client connections (all but sync).",
     ),
     _saturation(
         "gunicorn_worker_connections_limit",

@@ -186,7 +186,13 @@ def parse_error_reason(error: BaseException) -> str | None:
     for cls in type(error).__mro__:
         if cls.__name__ in _REFUSALS:
             return _REFUSALS[cls.__name__]
-    return "other" if isinstance(error, http_errors.ParseException) else None
+    return "other" if isinstance(error, http_errors.ParseException) or _is_asgi_parse_error(error) else None
+
+
+def _is_asgi_parse_error(error: BaseException) -> bool:
+    """Whether ``error`` is of the asgi worker's own parser, written in Python or in C (from 25 on)."""
+    cls = type(error)
+    return cls.__module__.startswith("gunicorn") and any(base.__name__ == "ParseError" for base in cls.__mro__)
 
 
 # Until Gunicorn 24 the master reaped its workers inside the SIGCHLD handler, in the middle of whatever it was doing.

@@ -71,21 +71,33 @@ class RequestNote:
         """``error`` was raised and nobody handled it: it becomes a 500, or escapes to the server."""
         self._note(error, False, source)
 
+    def is_handled(self, error: BaseException) -> bool:
+        """Whether the last thing said of ``error``, or of one that it was raised from, is that it was handled."""
+        index = self._index_of(error)
+        return index is not None and self.exceptions is not None and self.exceptions[index].handled
+
     def _note(self, error: BaseException, handled: bool, source: str) -> None:
         """Note ``error`` unless it, or one that it was raised from, is noted: then only the verdict is new."""
-        if self.exceptions is None:
-            self.exceptions = []
         noted = self.exceptions
-        for link in _chain(error):
-            attributes = link.__dict__
-            for index, known in enumerate(noted):
-                if known.attributes is attributes:
-                    noted[index] = known._replace(handled=handled)
-                    return
+        if noted is None:
+            noted = self.exceptions = []
+        index = self._index_of(error)
+        if index is not None:
+            noted[index] = noted[index]._replace(handled=handled)
+            return
         # The last place stays for the last exception: it is the one that ends the request, if one does.
         del noted[_MAX_EXCEPTIONS - 1 :]
         name = _label(type(error).__name__)[:_MAX_ERROR_TYPE]
         noted.append(NotedException(name, handled, source, error.__dict__))
+
+    def _index_of(self, error: BaseException) -> int | None:
+        """Where in ``exceptions`` ``error`` is, or one that it was raised from."""
+        for link in _chain(error):
+            attributes = link.__dict__
+            for index, known in enumerate(self.exceptions or ()):
+                if known.attributes is attributes:
+                    return index
+        return None
 
     def _descend(self, environ: Mapping[str, Any]) -> bool:
         """The router of ``environ`` is not the one that spoke before. False if it is further outside."""

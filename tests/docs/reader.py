@@ -25,7 +25,7 @@ from tests.docs.snippets import Block, Command, blocks, commands, missing_line
 
 LIMIT_SECONDS = 60.0
 PATIENCE_SECONDS = 10.0
-ROOTS = ("core", "contrib_flask", "contrib_django", "contrib_pyramid")
+ROOTS = ("core", "contrib_flask", "contrib_django", "contrib_pyramid", "contrib_starlette")
 
 # The reader's own application, until a page gives another app.py.
 APP = """\

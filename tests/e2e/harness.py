@@ -42,13 +42,20 @@ from tests.e2e.client import Connection, Response
 from tests.e2e.exposition import Exposition
 
 ROOT = Path(__file__).parents[2]
-IMPORT_ROOTS = [str(ROOT / root) for root in ("core", "contrib_flask", "contrib_django", "contrib_pyramid")]
+IMPORT_ROOTS = [
+    str(ROOT / root) for root in ("core", "contrib_flask", "contrib_django", "contrib_pyramid", "contrib_starlette")
+]
 WORKER_CLASSES = {
     "sync": "gunicorn_prometheus_exporter.PrometheusWorker",
     "gthread": "gunicorn_prometheus_exporter.PrometheusThreadWorker",
     "gevent": "gunicorn_prometheus_exporter.PrometheusGeventWorker",
     "eventlet": "gunicorn_prometheus_exporter.PrometheusEventletWorker",
 }
+ASGI_WORKER_CLASSES = {
+    "asgi": "gunicorn_prometheus_exporter.PrometheusASGIWorker",
+    "uvicorn": "gunicorn_prometheus_exporter.PrometheusUvicornWorker",
+}
+_CLASSES = {**WORKER_CLASSES, **ASGI_WORKER_CLASSES}
 BOOT_SECONDS = 30.0
 STOP_SECONDS = 10.0
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -106,7 +113,8 @@ def free_port() -> int:
 class Gunicorn:
     """One running gunicorn and everything a test asks of it.
 
-    ``worker_class`` is ``sync``, ``gthread``, ``gevent``, ``eventlet`` (the exporter's classes) or any import string;
+    ``worker_class`` is ``sync``, ``gthread``, ``gevent``, ``eventlet``, or for ASGI applications ``asgi`` or ``uvicorn``
+    (the exporter's classes), or any import string;
     ``args`` are more command line arguments, ``conf`` the text of gunicorn.conf.py, ``env`` more environment (None
     unsets). ``directory`` is where the metrics are kept: by default one in ``home``, "" for the exporter's own choice.
     ``home`` is a new directory, removed at the end. ``files`` are put into it: name to text. With ``wait=False`` the
@@ -150,7 +158,7 @@ class Gunicorn:
         if not any(argument.startswith(("-b", "--bind")) for argument in args):
             args = ["--bind", f"127.0.0.1:{self.port}", *args]
         command = [sys.executable, "-m", "gunicorn", "--config", str(self.home / "gunicorn.conf.py")]
-        command += ["--worker-class", WORKER_CLASSES.get(worker_class, worker_class)]
+        command += ["--worker-class", _CLASSES.get(worker_class, worker_class)]
         command += ["--workers", str(workers)] if workers_option else []
         command += ["--pid", str(self.pidfile), "--chdir", self._place(app), *args, target]
         with (self.home / "log").open("ab") as log:

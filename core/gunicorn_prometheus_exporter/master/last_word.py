@@ -56,6 +56,15 @@ class LastWordCell:
 
 
 _CELL: Final = "prometheus_last_word"
+_SIGNAL_HANDLERS: Final = (
+    "handle_exit",
+    "handle_quit",
+    "handle_abort",
+    # Those of Gunicorn's asgi worker.
+    "handle_exit_signal",
+    "handle_quit_signal",
+    "handle_abort_signal",
+)
 
 
 def give_cell(worker: Any) -> None:
@@ -75,7 +84,7 @@ def speak_for(worker: Any) -> None:
     if cell is None or cell.has_speaker:
         return
     cell.hand_over()
-    for name in ("handle_exit", "handle_quit", "handle_abort"):
+    for name in _SIGNAL_HANDLERS:
         handler = getattr(worker, name, None)
         if handler is not None:
             setattr(worker, name, _asking(worker, cell, handler))

@@ -19,13 +19,14 @@ else:
 
 
 class ConnectionsMeter:
-    """The open connections of the worker whose ``segments`` these are, and their ``limit``."""
+    """The open connections of the worker whose ``segments`` these are, and their ``limit``, if there is one."""
 
-    def __init__(self, segments: Segments, limit: int) -> None:
+    def __init__(self, segments: Segments, limit: int | None = None) -> None:
         worker = {"worker_id": segments.owner}
         self._gauges = segments.get("gauge", "livesum")
         self._cell = self._gauges.index(gauge_key(_CONNECTIONS, worker))
-        self._gauges.cells[self._gauges.index(gauge_key(_LIMIT, worker))] = limit
+        if limit is not None:
+            self._gauges.cells[self._gauges.index(gauge_key(_LIMIT, worker))] = limit
 
     def set(self, connections: int) -> None:
         self._gauges.cells[self._cell] = connections

@@ -10,6 +10,8 @@ MODULES: Final = {
     "PrometheusThreadWorker": "gthread",
     "PrometheusGeventWorker": "ggevent",
     "PrometheusEventletWorker": "geventlet",
+    "PrometheusASGIWorker": "asgi",
+    "PrometheusUvicornWorker": "uvicorn",
 }
 
 _ADVICE: Final = {
@@ -19,6 +21,11 @@ _ADVICE: Final = {
         "(pip install 'gunicorn-prometheus-exporter[gevent]') or stay on Gunicorn 25 with "
         "pip install 'gunicorn-prometheus-exporter[eventlet]'"
     ),
+    "asgi": (
+        "Gunicorn has an asgi worker from 25 on: pip install 'gunicorn>=25', or use PrometheusUvicornWorker "
+        "(pip install 'gunicorn-prometheus-exporter[uvicorn]')"
+    ),
+    "uvicorn": "it needs uvicorn-worker: pip install 'gunicorn-prometheus-exporter[uvicorn]'",
 }
 
 

@@ -1,4 +1,4 @@
-"""What the four worker classes have in common: a slot, a journal, a recorder and the seam to the application."""
+"""What all worker classes have in common: a slot, a journal, a recorder and the seam to the application."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from .. import process
 from ..catalogue import CATALOGUE
 from ..gunicorn_versions import parse_error_reason
 from ..master.master import Master
-from ..master.seat import Seat
+from ..master.seat import Seat, WorkerStorage
 from ..recorder.recorder import Recorder
 from ..recorder.series import gauge_key
+from ..settings import Settings
 from ..storage.journal import Journal, Phase
 from ..storage.segments import Segments
 from .instrument import InstrumentedApp, reached_application, recording_post_request
+from .interface import require_interface
 
 if TYPE_CHECKING:
     from gunicorn.workers.base import Worker as _Base
@@ -99,6 +101,7 @@ class PrometheusMixin(_Base):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
+        self._prometheus_check_application()
         if self._prometheus_recorder is None or self._prometheus_segments is None:
             return
         here = process.current()
@@ -106,7 +109,7 @@ class PrometheusMixin(_Base):
             self._prometheus_measure(self._prometheus_segments)
         except Exception as error:
             here.failures.report("storage", error)
-        self.wsgi = InstrumentedApp(self.wsgi, self._prometheus_recorder, here.failures)
+        self._prometheus_instrument()
         here.states.mirror()
         if self.alive:
             self._prometheus_enter(Phase.RUNNING)
@@ -142,7 +145,7 @@ class PrometheusMixin(_Base):
     def _prometheus_start(self, seat: Seat) -> None:
         here = process.current()
         storage = seat.take(self._prometheus_concurrency())
-        recorder = Recorder(storage.segments, storage.journal, seat.settings)
+        recorder = self._prometheus_make_recorder(storage, seat.settings)
         try:
             recorder.recover_all()
         except Exception as error:
@@ -152,9 +155,21 @@ class PrometheusMixin(_Base):
         storage.segments.get("gauge", "livesum").write_value(started, time.time(), 0.0)
         here.bind(seat.store, storage.segments, storage.journal)
         here.failures.send_to(recorder.failed)
-        self.cfg.set("post_request", recording_post_request(recorder, here.failures, self.cfg.post_request))
         self._prometheus_recorder, self._prometheus_journal = recorder, storage.journal
         self._prometheus_segments = storage.segments
+
+    def _prometheus_make_recorder(self, storage: WorkerStorage, settings: Settings) -> Recorder:
+        return Recorder(storage.segments, storage.journal, settings)
+
+    def _prometheus_check_application(self) -> None:
+        require_interface(self.wsgi, "WSGI", type(self).__name__)
+
+    def _prometheus_instrument(self) -> None:
+        """Put the seam between Gunicorn and the application."""
+        failures, recorder = process.current().failures, self._prometheus_recorder
+        if recorder is not None:
+            self.cfg.set("post_request", recording_post_request(recorder, failures, self.cfg.post_request))
+            self.wsgi = InstrumentedApp(self.wsgi, recorder, failures)
 
     def _prometheus_measure(self, segments: Segments) -> None:
         """Prepare to measure what only this class of workers has. Called when Gunicorn has set the worker up."""

@@ -1,0 +1,128 @@
+"""The series of websockets: from the endpoint to the places of all its numbers, and capped."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from ..catalogue import CATALOGUE, OTHER, UNROUTED, WEBSOCKET_DURATION_BUCKETS
+from ..note import NotedException
+from ..storage.segments import Segments
+from .series import BoundedNames, Cap, CappedCounter, counter_key, gauge_key, histogram_cells
+
+_OPEN: Final = CATALOGUE["gunicorn_websocket_open"]
+_OPENED: Final = CATALOGUE["gunicorn_websocket_opened"]
+_REFUSED: Final = CATALOGUE["gunicorn_websocket_refused"]
+_CLOSED: Final = CATALOGUE["gunicorn_websocket_closed"]
+_DURATION: Final = CATALOGUE["gunicorn_websocket_duration_seconds"]
+_MESSAGES: Final = CATALOGUE["gunicorn_websocket_messages"]
+_BYTES: Final = CATALOGUE["gunicorn_websocket_message_bytes"]
+_EXCEPTIONS: Final = CATALOGUE["gunicorn_websocket_exceptions"]
+
+_CODES: Final = frozenset({*range(1000, 1004), *range(1005, 1016)})
+
+
+def close_code_label(code: int) -> str:
+    """``code`` if RFC 6455 or its registry names it; else ``3xxx`` (libraries), ``4xxx`` (private use) or ``other``."""
+    if code in _CODES:
+        return str(code)
+    return f"{code // 1000}xxx" if 3000 <= code <= 4999 else "other"
+
+
+class WebSocketCells:
+    """The numbers of one endpoint's websockets."""
+
+    def __init__(self, segments: Segments, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self._counters = segments.get("counter")
+        self._histograms = segments.get("histogram")
+        self._gauges = segments.get("gauge", "livesum")
+        labels = {"endpoint": endpoint}
+        self._open = self._gauges.index(gauge_key(_OPEN, labels))
+        self._duration = histogram_cells(self._histograms, _DURATION, labels)
+        self._received, self._received_bytes = self._flow({**labels, "direction": "received"})
+        self._sent, self._sent_bytes = self._flow({**labels, "direction": "sent"})
+        # Endpoints are counted by this one, so one that there was no room for does not count.
+        self._opened = self._counters.index(counter_key(_OPENED, labels))
+
+    def opened(self) -> None:
+        self._counters.cells[self._opened] += 1.0
+        self._gauges.cells[self._open] += 1.0
+
+    def received(self, size: int) -> None:
+        cells = self._counters.cells
+        cells[self._received] += 1.0
+        cells[self._received_bytes] += size
+
+    def sent(self, size: int) -> None:
+        cells = self._counters.cells
+        cells[self._sent] += 1.0
+        cells[self._sent_bytes] += size
+
+    def closed(self, seconds: float) -> None:
+        self._gauges.cells[self._open] -= 1.0
+        cells = self._histograms.cells
+        cells[self._duration.buckets[bisect_left(WEBSOCKET_DURATION_BUCKETS, seconds)]] += 1.0
+        cells[self._duration.sum] += seconds
+
+    def _flow(self, labels: dict[str, str]) -> tuple[int, int]:
+        counters = self._counters
+        return counters.index(counter_key(_MESSAGES, labels)), counters.index(counter_key(_BYTES, labels))
+
+
+class WebSocketSeries:
+    """Counts the websockets of one worker. For its event loop only: not thread-safe.
+
+    ``cap`` is how many endpoints there may be, others are ``__other__``, and how many label sets of what ends them.
+    """
+
+    def __init__(self, segments: Segments, *, cap: int, error_types: int, dropped: Callable[[str], None]) -> None:
+        self._segments = segments
+        self._dropped = dropped
+        counters = segments.get("counter")
+        self._cap = Cap(cap)
+        self._cap.count_existing(counters, _OPENED)
+        self._endpoints: dict[str, WebSocketCells] = {}
+        self._refused = CappedCounter(counters, _REFUSED, cap, ["endpoint"])
+        self._closed = CappedCounter(counters, _CLOSED, cap, ["endpoint"])
+        self._exceptions = CappedCounter(counters, _EXCEPTIONS, cap, ["endpoint", "error_type"])
+        self._error_types = BoundedNames(error_types)
+
+    def cells(self, template: str | None) -> WebSocketCells:
+        """The numbers of the endpoint ``template``, None if nobody named it. Raises SegmentFullError, OSError."""
+        endpoint = template or UNROUTED
+        cells = self._endpoints.get(endpoint)
+        if cells is None:
+            endpoint = self._admitted(endpoint)
+            cells = self._endpoints.get(endpoint)
+        if cells is None:
+            cells = self._endpoints[endpoint] = WebSocketCells(self._segments, endpoint)
+        return cells
+
+    def refused(self, template: str | None, status: int) -> None:
+        """A handshake was answered with ``status``."""
+        self._count(self._refused, _REFUSED.name, template or UNROUTED, f"{status:03}")
+
+    def closed(self, endpoint: str, code: int) -> None:
+        """A websocket was closed with ``code``."""
+        self._count(self._closed, _CLOSED.name, endpoint, close_code_label(code))
+
+    def exceptions(self, endpoint: str, noted: Sequence[NotedException]) -> None:
+        for exception in noted:
+            name = self._error_types.bounded(exception.error_type)
+            handled = "true" if exception.handled else "false"
+            self._count(self._exceptions, _EXCEPTIONS.name, endpoint, name, handled, exception.source)
+
+    def _admitted(self, endpoint: str) -> str:
+        if counter_key(_OPENED, {"endpoint": endpoint}) in self._segments.get("counter"):
+            return endpoint
+        if not self._cap.admits(_OPENED):
+            self._dropped(_OPENED.name)
+            return OTHER
+        self._cap.add(_OPENED)
+        return endpoint
+
+    def _count(self, counter: CappedCounter, family: str, *values: str) -> None:
+        if not counter.increment(*values):
+            self._dropped(family)
