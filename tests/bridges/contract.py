@@ -40,7 +40,8 @@ class Framework:
 
     ``refusal`` is the class that ``refused`` raises, ``wrong_method`` the status of a method that a page does not have.
     ``cut_upload`` is the status of an upload that the client closed too early, ``reset_upload`` that of one that it
-    ended with a reset. ``lacks`` names scenarios that cannot be.
+    ended with a reset. ``lacks`` names scenarios that cannot be. ``worker_classes`` serve it, the first one also each
+    scenario by itself. ``stream_source`` is the label ``source`` of what fails in the middle of a stream.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Framework:
     cut_upload: int = 200
     reset_upload: int = 500
     lacks: frozenset[str] = frozenset()
+    worker_classes: tuple[str, ...] = ("sync", "gthread")
+    stream_source: str = "wsgi"
 
     def endpoint(self, page: str) -> str:
         return self.templates.get(page, f"/{page}")
@@ -207,7 +210,7 @@ class Visitor:
             except http.client.IncompleteRead as error:
                 sent = len(error.partial)
         endpoint = self._framework.endpoint("stream-fails")
-        return Visit("GET", endpoint, 200, 0, sent, True, (("ValueError", "false", "wsgi"),))
+        return Visit("GET", endpoint, 200, 0, sent, True, (("ValueError", "false", self._framework.stream_source),))
 
     def download_aborted(self) -> Visit:
         with self._connect() as connection:

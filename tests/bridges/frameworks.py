@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bridges.contract import Framework
@@ -38,4 +39,23 @@ PYRAMID = Framework(
     reset_upload=499,
 )
 
-FRAMEWORKS = [FLASK, DJANGO, PYRAMID]
+# Gunicorn 25 answers no "Expect: 100-continue" from its asgi worker, and a HEAD with a body.
+_ASGI_LACKS = frozenset({"upload_reset", "download_head"}) if GUNICORN_MAJOR < 26 else frozenset[str]()
+_ASGI_WORKER_CLASSES = ("asgi", "uvicorn") if GUNICORN_MAJOR >= 25 else ("uvicorn",)
+
+STARLETTE = Framework(
+    name="starlette",
+    site=HERE / "starlette_site.py",
+    templates={"items": "/items/{number}"},
+    refusal="HTTPException",
+    # The worker knows that there is nobody to get the answer.
+    cut_upload=499,
+    reset_upload=499,
+    lacks=_ASGI_LACKS,
+    worker_classes=_ASGI_WORKER_CLASSES,
+    stream_source="starlette",
+)
+
+FASTAPI = replace(STARLETTE, name="fastapi", site=HERE / "fastapi_site.py", stream_source="fastapi")
+
+FRAMEWORKS = [FLASK, DJANGO, PYRAMID, STARLETTE, FASTAPI]

@@ -11,13 +11,14 @@ from random import Random
 import pytest
 
 from tests.bridges.contract import SCENARIOS, Framework, Tally, Visit, Visitor, read_ledger
+from tests.bridges.frameworks import FRAMEWORKS
 from tests.e2e.harness import Gunicorn
 
 REQUESTS = "gunicorn_http_requests_total"
 MIXED = int(os.environ.get("BRIDGE_REQUESTS", "1500"))
 CLIENTS = 4
 
-WORKER_CLASSES = pytest.mark.parametrize("worker_class", ["sync", "gthread"])
+PAIRS = [(framework, name) for framework in FRAMEWORKS for name in framework.worker_classes]
 Serve = Callable[[Framework, str], Gunicorn]
 
 
@@ -26,12 +27,12 @@ def test_scenario(serve: Serve, framework: Framework, scenario: str) -> None:
     """One request of each kind leaves exactly what the client saw of it."""
     if scenario in framework.lacks:
         return
-    server = serve(framework, "sync")
+    server = serve(framework, framework.worker_classes[0])
     visit = SCENARIOS[scenario](Visitor(server.port, framework))
     assert_tally(server, [visit])
 
 
-@WORKER_CLASSES
+@pytest.mark.parametrize(("framework", "worker_class"), PAIRS, ids=lambda value: getattr(value, "name", value))
 @pytest.mark.timeout(300)
 def test_mixed_run(serve: Serve, framework: Framework, worker_class: str) -> None:
     """Counts, bytes and exceptions of many mixed requests equal what the client and the application counted."""
