@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.bridges.contract import Framework
-from tests.e2e.conftest import GUNICORN_MAJOR
+from tests.e2e.conftest import ASGI_AVAILABLE, GUNICORN_MAJOR
 
 HERE = Path(__file__).parent
 
@@ -41,7 +41,6 @@ PYRAMID = Framework(
 
 # Gunicorn 25 answers no "Expect: 100-continue" from its asgi worker, and a HEAD with a body.
 _ASGI_LACKS = frozenset({"upload_reset", "download_head"}) if GUNICORN_MAJOR < 26 else frozenset[str]()
-_ASGI_WORKER_CLASSES = ("asgi", "uvicorn") if GUNICORN_MAJOR >= 25 else ("uvicorn",)
 
 STARLETTE = Framework(
     name="starlette",
@@ -52,7 +51,7 @@ STARLETTE = Framework(
     cut_upload=499,
     reset_upload=499,
     lacks=_ASGI_LACKS,
-    worker_classes=_ASGI_WORKER_CLASSES,
+    worker_classes=tuple(ASGI_AVAILABLE),
     stream_source="starlette",
 )
 

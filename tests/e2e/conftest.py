@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.exposition import lint
-from tests.e2e.harness import WORKER_CLASSES, Gunicorn
+from tests.e2e.harness import ASGI_WORKER_CLASSES, WORKER_CLASSES, Gunicorn
 from tests.e2e.site import Site
 
 GUNICORN_MAJOR = int(version("gunicorn").split(".")[0])
 # Gunicorn 26 removed its eventlet worker.
 AVAILABLE = [name for name in WORKER_CLASSES if name != "eventlet" or GUNICORN_MAJOR < 26]
-
+# Gunicorn 25 brought its asgi worker.
+ASGI_AVAILABLE = [name for name in ASGI_WORKER_CLASSES if name != "asgi" or GUNICORN_MAJOR >= 25]
 
 STARTED = pytest.StashKey[list[Gunicorn]]()
 
@@ -34,6 +35,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(params=AVAILABLE)
 def worker_class(request: pytest.FixtureRequest) -> str:
     """Each worker class of the Gunicorn at hand."""
+    return str(request.param)
+
+
+@pytest.fixture(params=ASGI_AVAILABLE)
+def asgi_worker_class(request: pytest.FixtureRequest) -> str:
+    """Each worker class for ASGI applications of the Gunicorn at hand."""
     return str(request.param)
 
 

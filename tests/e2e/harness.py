@@ -113,7 +113,7 @@ def free_port() -> int:
 class Gunicorn:
     """One running gunicorn and everything a test asks of it.
 
-    ``worker_class`` is ``sync``, ``gthread``, ``gevent``, ``eventlet``, or for ASGI applications ``asgi`` or ``uvicorn``
+    ``worker_class`` is ``sync``, ``gthread``, ``gevent``, ``eventlet``, for ASGI applications ``asgi`` or ``uvicorn``
     (the exporter's classes), or any import string;
     ``args`` are more command line arguments, ``conf`` the text of gunicorn.conf.py, ``env`` more environment (None
     unsets). ``directory`` is where the metrics are kept: by default one in ``home``, "" for the exporter's own choice.

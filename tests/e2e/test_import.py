@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import AVAILABLE
+from tests.e2e.conftest import ASGI_AVAILABLE, AVAILABLE
 from tests.e2e.harness import IMPORT_ROOTS, ROOT
 
 PACKAGE = ROOT / "core" / "gunicorn_prometheus_exporter"
@@ -18,11 +18,13 @@ PACKAGE = ROOT / "core" / "gunicorn_prometheus_exporter"
 ASYNC = {
     "gevent": ["gevent.monkey", "gunicorn_prometheus_exporter.workers.ggevent"],
     "eventlet": ["eventlet", "gunicorn_prometheus_exporter.workers.geventlet"],
+    "asgi": ["gunicorn.workers.gasgi", "gunicorn_prometheus_exporter.workers.asgi"],
+    "uvicorn": ["uvicorn_worker", "gunicorn_prometheus_exporter.workers.uvicorn"],
 }
 
-# Gunicorn's and prometheus_client's modules are imported first: what they do is theirs.
+# Gunicorn's and prometheus_client's modules come first, and asyncio, which has a logger: what they do is theirs.
 PROGRAM = """
-import importlib, json, logging, os, select, socket, sys, threading, time
+import asyncio, importlib, json, logging, os, select, socket, sys, threading, time
 import gunicorn.app.wsgiapp, gunicorn.arbiter, gunicorn.glogging, gunicorn.workers.sync, gunicorn.workers.gthread
 import gunicorn.http.wsgi, gunicorn.http.body, gunicorn.config, gunicorn.sock, gunicorn.util
 import prometheus_client, prometheus_client.values, prometheus_client.multiprocess, psutil, yaml
@@ -96,7 +98,7 @@ def test_import_only_defines_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("library", [name for name in ASYNC if name in AVAILABLE])
+@pytest.mark.parametrize("library", [name for name in ASYNC if name in (*AVAILABLE, *ASGI_AVAILABLE)])
 def test_async_worker_classes(tmp_path: Path, library: str) -> None:
     """The same for those that bring a library, which patches nothing before there is a worker."""
     assert changes(tmp_path, *ASYNC[library]) == []

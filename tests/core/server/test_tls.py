@@ -117,7 +117,12 @@ def test_plain_http(served: Any, read_response: Any) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"\x00" * 100, b"\x16\x03\x01\x00\x05hello", b"\x16\x03\x01\xff\xff" + b"\x01" * 70000, b"\x80\x2e\x01\x03\x01" * 90],
+    [
+        b"\x00" * 100,
+        b"\x16\x03\x01\x00\x05hello",
+        b"\x16\x03\x01\xff\xff" + b"\x01" * 70000,
+        b"\x80\x2e\x01\x03\x01" * 90,
+    ],
 )
 def test_garbage_instead_of_tls(served: Any, sent: bytes) -> None:
     """Garbage ends its own connection, soon, and leaves no trace."""
