@@ -7,16 +7,17 @@ PORT ?= 8000
 METRICS_PORT ?= 9091
 JOBS ?= 4
 PYTEST_ARGS ?=
+BENCH ?=
 
 VENV_PYTHON := .venv/bin/python
 TOOLS := redis-server promtool prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint format reference bench test-matrix clean
+.PHONY: help venv tools run test lint format reference bench bench-check test-matrix clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo "  Variables: PORT=8000 METRICS_PORT=9091 (run), PYTEST_ARGS= JOBS=4 (test), PYTHON=python3"
+	@echo "  Variables: PORT=8000 METRICS_PORT=9091 (run), PYTEST_ARGS= JOBS=4 (test), BENCH=\"hot_path scrape\" (bench), PYTHON=python3"
 
 venv: ## Make .venv with the project and its development tools
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
@@ -50,8 +51,11 @@ reference: venv ## Write the reference pages that come from the code
 	@$(VENV_PYTHON) scripts/metrics_reference.py
 	@$(VENV_PYTHON) scripts/settings_reference.py
 
-bench: venv ## Measure what the framework bridges cost
-	@$(VENV_PYTHON) -m bench.bridges
+bench: tools ## Measure the exporter next to its peers, about 20 minutes, and write docs/performance.md
+	@$(VENV_PYTHON) -m bench $(BENCH)
+
+bench-check: tools ## See that the benchmarks run, without measuring anything
+	@$(VENV_PYTHON) -m bench --check
 
 test-matrix: tools ## Run the end-to-end tests on every supported Gunicorn and the Pythons of this machine
 	@$(VENV_PYTHON) -m scripts.matrix

@@ -1,1 +1,1 @@
-"""Measurements, side by side in one run: medians and ratios, never limits that a test asserts."""
+"""Measurements, side by side in one run: medians, ratios and targets. ``python -m bench --help`` says what there is."""

@@ -1,0 +1,76 @@
+"""How much of everything a run measures: enough to say something, or just enough to see that it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from .variants import FLOOR, OURS
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Numbers of rounds and requests, seconds, and the points of the growth laws.
+
+    Without ``peers`` only what is in the project's own environment is measured; ``counted``, if not empty, are the
+    only variants whose instructions are counted.
+    """
+
+    name: str
+    counted_requests: int
+    timed_requests: int
+    timed_rounds: int
+    load_rounds: int
+    load_seconds: float
+    scrape_workers: int
+    scrape_series: int
+    scrape_rounds: int
+    stock_rounds: int
+    deaths: int
+    scrapes: int
+    endpoints: tuple[int, ...]
+    workers: tuple[int, ...]
+    series: tuple[int, ...]
+    boots: int
+    peers: bool = True
+    counted: tuple[str, ...] = ()
+
+
+FULL: Final = Scale(
+    name="full",
+    counted_requests=500,
+    timed_requests=2000,
+    timed_rounds=7,
+    load_rounds=6,
+    load_seconds=2.0,
+    scrape_workers=64,
+    scrape_series=1000,
+    scrape_rounds=15,
+    stock_rounds=3,
+    deaths=5000,
+    scrapes=10_000,
+    endpoints=(1, 10, 100, 1000, 5000),
+    workers=(1, 4, 16, 64, 128),
+    series=(100, 300, 1000, 3000, 10_000),
+    boots=40,
+)
+CHECK: Final = Scale(
+    name="check",
+    counted_requests=10,
+    timed_requests=20,
+    timed_rounds=1,
+    load_rounds=1,
+    load_seconds=0.2,
+    scrape_workers=3,
+    scrape_series=100,
+    scrape_rounds=2,
+    stock_rounds=1,
+    deaths=10,
+    scrapes=50,
+    endpoints=(1, 10),
+    workers=(1, 2),
+    series=(100, 300),
+    boots=3,
+    peers=False,
+    counted=("Gunicorn", FLOOR, OURS),
+)
