@@ -37,7 +37,7 @@ def app(environ, start_response):
 # The ports that pages write, each replaced by a free one, and the server that is ready when it listens there.
 PORTS = {"gunicorn": 8000, "gunicorn-prometheus-exporter": 9091, "redis-server": 6379, "prometheus": 9090}
 SERVER = re.compile(
-    r"^(?:\w+=\S*\s+)*(?:python -m )?(gunicorn|gunicorn-prometheus-exporter serve|redis-server|prometheus)\b"
+    r"^(?:\w+=\S*\s+)*(?:python -m )?(gunicorn(?!-)|gunicorn-prometheus-exporter serve|redis-server|prometheus)\b"
 )
 # As an import would, not as a script: `if __name__ == "__main__"` is for the reader.
 IMPORT = 'import runpy, sys; sys.path[0] = ""; runpy.run_path(sys.argv[1])'
