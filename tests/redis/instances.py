@@ -69,6 +69,7 @@ class Instance:
                 pipeline.set(self.names.alive, 1)
             else:
                 pipeline.set(self.names.alive, 1, px=int(self.ttl * 1000))
+            pipeline.incr(self.names.seq)
             pipeline.exists(self.names.gone)
             gone = pipeline.execute()[-1]
         if gone:
@@ -96,6 +97,11 @@ class Instance:
     def die(self) -> None:
         """As after the TTL."""
         self.client.delete(self.names.alive)
+
+    def end(self) -> None:
+        """As a publisher that ends by itself."""
+        self.client.delete(self.names.alive)
+        self.client.delete(self.names.seq)
 
 
 class ClusterInstance(Instance):

@@ -53,6 +53,15 @@ def test_a_gone_instance_is_carried_under_its_name_then_retired(any_store: Store
     assert all(any_store.client.ttl(one) > 0 for one in left - {into.values, into.keys})
 
 
+def test_nothing_is_kept_for_a_publisher_that_has_ended(store: Store):
+    instance = store.instance("web")
+    instance.count(3)
+    instance.publish(), instance.end()
+    store.retirer().run()
+    assert total(store.fleet()) == 3
+    assert not store.client.exists(instance.names.final_values, instance.names.final_keys, instance.names.values)
+
+
 def _take_over(store: Store) -> None:
     """The lease of a retirer that does not come back is over soon."""
     store.client.delete(store.keys.lease)
@@ -68,7 +77,7 @@ def test_one_retirer_at_a_time(store: Store):
     other.count(3)
     other.publish(), other.die()
     assert second.run() == 0
-    assert 0 < store.client.pttl(store.keys.lease) <= 10_000
+    assert 0 < store.client.pttl(store.keys.lease) <= 20_000
     assert first.run() == 1
 
 

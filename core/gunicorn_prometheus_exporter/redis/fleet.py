@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
@@ -27,11 +28,24 @@ RETIRED: Final = "__retired__"
 
 _ORDER: Final = attrgetter("name.kind", "name.mode", "name.owner", "name.origin.source")
 _META: Final = META.encode()
-_NOTHING: Final = Readings([], 0, 0)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found, and when."""
+
+    readings: Readings
+    at: float
+
+    @cached_property
+    def lasting(self) -> Readings:
+        """The part of it that needs no living instance."""
+        lasting = [reading for reading in self.readings.readings if not is_transient(reading.name)]
+        return Readings(lasting, self.readings.unreadable, self.readings.size)
 
 
 class Fleet:
-    """The segments of all instances under one prefix, or of those of ``node``: a source of readings.
+    """The segments of all instances under one prefix, or of ``node`` or ``instance`` alone: a source of readings.
 
     `refresh` asks Redis, for one thread at a time. What it found is there until the next one that succeeds; once that
     is ``ttl`` seconds ago (None: never), nothing counts any more that needs a living instance. With ``by_instance``
@@ -44,6 +58,7 @@ class Fleet:
         keys: Keys,
         *,
         node: str | None = None,
+        instance: str | None = None,
         by_instance: bool = False,
         ttl: float | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -51,30 +66,29 @@ class Fleet:
         self._connection = connection
         self._keys = keys
         self._node = node
+        self._instance = instance
         self._by_instance = by_instance
         self._ttl = ttl
         self._clock = clock
         self._lists = KeyLists()
         self._shelves: dict[Place, Shelf] = {}
-        self._found = _NOTHING
-        self._found_at = clock()
-        self._is_stale = False
+        self._found = _Found(Readings([], 0, 0), clock())
 
     def refresh(self) -> None:
         """Read what is in Redis now. Raises RedisTrouble, and then what was found before stays."""
         with self._connection.exchange() as client:
             round_ = _Round(client, self._keys, self._shelf, in_order=not self._connection.is_cluster)
-            round_.read(self._node)
+            round_.read(self._node, self._instance)
         self._shelves = round_.shelves
-        self._found, self._found_at, self._is_stale = _readings(round_), self._clock(), False
+        self._found = _Found(_readings(round_), self._clock())
         self._lists.forget(chain.from_iterable(shelf.key_lists for shelf in self._shelves.values()))
 
     def readings(self) -> Readings:
         """What the last `refresh` that succeeded has found."""
-        if not self._is_stale and self._ttl is not None and self._clock() - self._found_at > self._ttl:
-            lasting = [reading for reading in self._found.readings if not is_transient(reading.name)]
-            self._found, self._is_stale = Readings(lasting, self._found.unreadable, self._found.size), True
-        return self._found
+        found = self._found
+        if self._ttl is None or self._clock() - found.at <= self._ttl:
+            return found.readings
+        return found.lasting
 
     def _shelf(self, place: Place) -> Shelf:
         shelf = self._shelves.get(place)
@@ -98,15 +112,14 @@ class _Round:
     unreadable: int = 0
     _unlearnt: list[tuple[Shelf, str, list[bytes]]] = field(default_factory=list)
 
-    def read(self, node: str | None) -> None:
-        """Read the fleet, or what belongs to ``node``."""
+    def read(self, node: str | None, instance: str | None) -> None:
+        """Read the fleet, or what belongs to ``node`` or to ``instance``."""
         index = Index.of_reply(ask(self.client, [("HGETALL", self.keys.index)])[0])
         self.unreadable = index.foreign
-        if node is not None:
-            index = index.of_node(node)
+        index = index.part(instance=instance, node=node)
         totals = {*self._read_sources(index), *index.totals, *index.downstream()}
-        if node is not None:
-            totals = {total for total in totals if total.node == node}
+        # What instances of several nodes, or nameless ones, have counted belongs to no single one.
+        totals = {total for total in totals if node in (None, total.node) and instance in (None, total.instance)}
         carried = [total for total in totals if total.instance]
         retired = [total for total in totals if not total.instance and total != FLEET]
         fleet = [total for total in totals if total == FLEET]

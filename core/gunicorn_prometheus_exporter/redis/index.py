@@ -49,9 +49,14 @@ class Index:
         """Where the counts of ``source`` go once it is gone."""
         return Total(source.instance, self.infos[source].node)
 
-    def of_node(self, node: str) -> Index:
-        """The part that belongs to ``node``."""
-        return Index({place: info for place, info in self.infos.items() if self.node_of(place) == node}, self.foreign)
+    def part(self, *, instance: str | None, node: str | None) -> Index:
+        """What belongs to ``instance`` and to ``node``; None: to any."""
+        infos = {
+            place: info
+            for place, info in self.infos.items()
+            if instance in (None, place.instance) and node in (None, self.node_of(place))
+        }
+        return Index(infos, self.foreign)
 
     def downstream(self) -> set[Total]:
         """Every total that what is listed may move on to, or has just done so: those of its nodes, and the fleet's."""

@@ -102,8 +102,9 @@ class SourceKeys:
     """The keys of one source.
 
     ``values`` and ``keys`` are hashes with a field for each segment. ``alive`` expires when the source has not been
-    heard of for the TTL. ``seq`` is its publisher's last sequence number. ``gone`` exists once the source was
-    retired: from then on its values count elsewhere, and are what ``final_values`` and ``final_keys`` hold for a while.
+    heard of for the TTL. ``seq`` is its publisher's last sequence number, until that ends. ``gone`` exists once the
+    source was retired: from then on its values count elsewhere, and what they were is in ``final_values`` and
+    ``final_keys`` for a while, unless its publisher had ended.
     """
 
     values: str

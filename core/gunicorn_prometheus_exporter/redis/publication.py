@@ -147,6 +147,9 @@ class Publication:
             self._add_sign_of_life(transaction, names, last=last)
         sequence = secrets.randbits(48) if self._sequence is None else self._sequence + 1
         transaction.add(_is(self._sequence), "GETSET", names.seq, sequence)
+        if last:
+            # Without it, nothing is kept for a publisher that might come back.
+            transaction.add(None, "DEL", names.seq)
         gone = transaction.add(None, "EXISTS", names.gone)
         sound = transaction.execute()
         if gone():

@@ -24,10 +24,10 @@ from .pipelines import WRONG_TYPE, ask
 
 COMPONENT: Final = "redis"
 GONE_SECONDS: Final = 7 * 86_400
-"""How long a source that was retired is known to be. Who publishes to it later than that is counted twice."""
-FINAL_SECONDS: Final = 86_400
-"""How long it is kept what it had counted by then, for a publisher that comes back to go on from."""
+"""How long it is known that a source was retired, and with what, for a publisher that comes back to go on from there.
+Counts of one that was away for longer are counted twice."""
 
+_LEASE_SECONDS: Final = 20
 _KEPT_MARKS: Final = 3600.0
 _MOST_SERIES: Final = 100_000
 _META: Final = META.encode()
@@ -73,7 +73,7 @@ class Retirer:
         deadline = time.monotonic() + seconds
         done = 0
         with self._connection.exchange() as client:
-            if not self._is_leased(client, round(3 * seconds * 1000) + 1000):
+            if not self._is_leased(client):
                 return 0
             for step in _Pass(client, self._connection, self._keys, self._limits, self._on_failure).steps():
                 try:
@@ -84,12 +84,11 @@ class Retirer:
                     break
         return done
 
-    def _is_leased(self, client: Any, milliseconds: int) -> bool:
-        if client.set(self._keys.lease, self._me, nx=True, px=milliseconds):
+    def _is_leased(self, client: Any) -> bool:
+        if client.set(self._keys.lease, self._me, nx=True, ex=_LEASE_SECONDS):
             return True
-        return client.get(self._keys.lease) == self._me.encode() and bool(
-            client.pexpire(self._keys.lease, milliseconds)
-        )
+        is_mine = client.get(self._keys.lease) == self._me.encode()
+        return is_mine and bool(client.expire(self._keys.lease, _LEASE_SECONDS))
 
 
 class _Pass:
@@ -169,10 +168,12 @@ class _Pass:
             if meta.frozen or pipeline.exists(keys.alive):
                 return False
             gone = Contents.unpack(_hash_or_nothing(pipeline, keys.values), _hash_or_nothing(pipeline, keys.keys))
+            # Who ended by itself has taken its sequence number along, and does not come back.
+            may_return = pipeline.exists(keys.seq)
             finals = [
                 names
                 for names in ((keys.values, keys.final_values), (keys.keys, keys.final_keys))
-                if pipeline.exists(names[0])
+                if may_return and pipeline.exists(names[0])
             ]
             meta = self._add(meta, held, gone, source.incarnation)
             pipeline.multi()
@@ -180,9 +181,9 @@ class _Pass:
                 self._write_total(pipeline, total, meta, held)
             for name, final in finals:
                 pipeline.rename(name, final)
-                pipeline.expire(final, FINAL_SECONDS)
+                pipeline.expire(final, GONE_SECONDS)
             pipeline.set(keys.gone, 1, ex=GONE_SECONDS)
-            pipeline.delete(keys.alive, keys.seq)
+            pipeline.delete(keys.alive, keys.seq, keys.values, keys.keys)
             return True
 
         if not self._transact([keys.gone, keys.alive, keys.values, keys.keys, into.values, into.keys], body):
