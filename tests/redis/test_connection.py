@@ -18,7 +18,7 @@ QUOTED = "s3cr%40t%2Fwith%3Asigns"
 
 
 def connection(**environment: str) -> RedisConnection:
-    return RedisConnection(read_settings({"REDIS_TIMEOUT": "5", **environment}))
+    return RedisConnection(read_settings({"REDIS_ENABLED": "true", "REDIS_TIMEOUT": "5", **environment}))
 
 
 def ping(**environment: str) -> bool:
@@ -202,8 +202,10 @@ def test_a_read_only_replica_says_so(redis_server):
         ({"REDIS_SSL": "true", "REDIS_SSL_CA_CERTS": "/nowhere/ca.pem"}, "REDIS_SSL_CA_CERTS.*/nowhere/ca.pem"),
         ({"REDIS_SENTINEL_HOSTS": "a:1"}, "REDIS_SENTINEL_SERVICE"),
         ({"REDIS_SENTINEL_HOSTS": "a:1", "REDIS_SENTINEL_SERVICE": "x", "REDIS_CLUSTER": "true"}, "REDIS_CLUSTER"),
-        ({"REDIS_CLUSTER": "true", "REDIS_DB": "2"}, "REDIS_DB.*2"),
+        ({"REDIS_CLUSTER": "true", "REDIS_DB": "2"}, "REDIS_DB"),
         ({"REDIS_CLUSTER": "true", "REDIS_SOCKET": "/redis.sock"}, "REDIS_SOCKET"),
+        ({"REDIS_CLUSTER": "true", "PROMETHEUS_REDIS_URL": f"redis://:{QUOTED}@host/2"}, "database 2"),
+        ({"REDIS_CLUSTER": "true", "PROMETHEUS_REDIS_URL": "unix:///redis.sock"}, "Unix socket"),
     ],
 )
 def test_settings_that_no_server_could_be_reached_with(environment: Mapping[str, str], said: str):

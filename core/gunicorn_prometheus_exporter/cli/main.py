@@ -11,9 +11,10 @@ from typing import Final
 from ..settings import SettingsError
 from .check_config import CHECK_CONFIG
 from .command import Command
+from .serve import SERVE
 
 _NAME: Final = "gunicorn-prometheus-exporter"
-_COMMANDS: Final[tuple[Command, ...]] = (CHECK_CONFIG,)
+_COMMANDS: Final[tuple[Command, ...]] = (SERVE, CHECK_CONFIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

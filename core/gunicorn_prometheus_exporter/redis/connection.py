@@ -180,15 +180,12 @@ class RedisConnection:
         return []
 
     def _contradictions(self, options: Mapping[str, Any]) -> list[str]:
+        """What a URL may say that no cluster has."""
         problems = []
-        if self._sentinels and not self._service:
-            problems.append("REDIS_SENTINEL_SERVICE (exporter.redis.sentinel.service): is needed with sentinel hosts")
-        if self._sentinels and self.is_cluster:
-            problems.append("REDIS_CLUSTER (exporter.redis.cluster): a cluster has no sentinels; set one of the two")
         if self.is_cluster and options["db"]:
-            problems.append(f"REDIS_DB (exporter.redis.db): {options['db']} is not 0, the only database of a cluster")
+            problems.append(f"{_URL}: database {options['db']} is not 0, the only one of a cluster (REDIS_CLUSTER)")
         if self.is_cluster and options["unix_socket_path"]:
-            problems.append("REDIS_SOCKET (exporter.redis.socket): a cluster is reached by host and port")
+            problems.append(f"{_URL}: a cluster (REDIS_CLUSTER) is not reached by a Unix socket")
         return problems
 
     def _describe(self) -> str:
