@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+import threading
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
@@ -76,13 +76,13 @@ class StoredInDirectory:
 class StoredInRedis:
     """What instances share through Redis, and the retiring of those that are gone."""
 
-    def __init__(self, settings: Settings, on_failure: OnFailure) -> None:
+    def __init__(self, settings: Settings, on_failure: OnFailure, failed: Callable[[], object]) -> None:
         from .redis.caretaker import Caretaker
         from .redis.view import View, fleet_of
 
         fleet = fleet_of(settings, scope=settings.redis_scope or "fleet")
-        self._view = View(fleet, on_failure, logger.warning)
-        self._caretaker = Caretaker(settings, on_failure)
+        self._view = View(fleet, failed, logger.warning)
+        self._caretaker = Caretaker(settings, on_failure, logger.warning)
         self.source = fleet
         self.refresh = self._view.refresh
         self.is_readable = self._view.is_readable
@@ -96,9 +96,10 @@ class Standalone:
 
     def __init__(self, settings: Settings) -> None:
         self._failures = Failures(logger.error)
-        self._failed: Counter[str] = Counter()
-        self._failures.send_to(lambda component: self._failed.update([COMPONENT]))
-        self._stored = _stored(settings, self._failures.report)
+        self._failed = 0
+        self._counting = threading.Lock()
+        self._failures.send_to(lambda component: self._count_failure())
+        self._stored = self._find(settings)
         self._scraper = Scraper(
             self._stored.source,
             legacy=settings.legacy_metrics,
@@ -124,6 +125,18 @@ class Standalone:
             self._service.close()
             self._stored.close()
 
+    def _find(self, settings: Settings) -> Stored:
+        if settings.redis_enabled:
+            return StoredInRedis(settings, self._failures.report, self._count_failure)
+        if settings.multiproc_dir is not None:
+            return StoredInDirectory(settings.multiproc_dir)
+        allowed = "the directory that Gunicorn's metrics are in, and Redis is off (REDIS_ENABLED)"
+        raise SettingsError([settings.problem("multiproc_dir", allowed)])
+
+    def _count_failure(self) -> None:
+        with self._counting:
+            self._failed += 1
+
     def _render(self, *, openmetrics: bool, names: tuple[str, ...]) -> bytes:
         self._stored.refresh()
         return self._scraper.render(openmetrics=openmetrics, names=names)
@@ -131,14 +144,5 @@ class Standalone:
     def _errors(self) -> Iterable[Metric]:
         """This process's own failures: apart from those of the servers, whose sum must not fall when it restarts."""
         family = CounterMetricFamily(_ERRORS.name, _ERRORS.help, labels=_ERRORS.labels)
-        family.add_metric([COMPONENT], float(self._failed[COMPONENT]))
+        family.add_metric([COMPONENT], float(self._failed))
         yield family
-
-
-def _stored(settings: Settings, on_failure: OnFailure) -> Stored:
-    if settings.redis_enabled:
-        return StoredInRedis(settings, on_failure)
-    if settings.multiproc_dir is not None:
-        return StoredInDirectory(settings.multiproc_dir)
-    allowed = "the directory that Gunicorn's metrics are in; or share them through Redis (REDIS_ENABLED)"
-    raise SettingsError([settings.problem("multiproc_dir", allowed)])

@@ -19,9 +19,20 @@ _SECONDS_AFTER_TROUBLE: Final = 60.0
 
 
 class Caretaker:
-    """Runs a `Retirer` every few seconds, from `start` to `close`. Failures go to ``on_failure``, in the thread."""
+    """Runs a `Retirer` every few seconds, from `start` to `close`.
 
-    def __init__(self, settings: Settings, on_failure: Callable[[str, BaseException], None]) -> None:
+    ``on_failure`` is told what went wrong, and ``announce``, in a line, when Redis does not let it work. Both in the
+    thread.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        on_failure: Callable[[str, BaseException], None],
+        announce: Callable[[str], object],
+    ) -> None:
+        self._announce = announce
+        self._is_troubled = False
         self._retirer = Retirer(RedisConnection(settings), Keys(settings.redis_key_prefix), on_failure)
         self._on_failure = on_failure
         self._stopped = threading.Event()
@@ -42,9 +53,11 @@ class Caretaker:
             pause = _SECONDS
             try:
                 self._retirer.run()
+                self._is_troubled = False
             except RedisTrouble as error:
-                # Redis may be away, or only for reading.
-                self._on_failure(COMPONENT, error)
+                if not self._is_troubled:
+                    self._announce(f"What instances that are gone have counted is not put together for now: {error}")
+                self._is_troubled = True
                 pause = _SECONDS_AFTER_TROUBLE
             except Exception as error:
                 self._on_failure(COMPONENT, error)

@@ -15,11 +15,8 @@ from .fleet import Fleet
 from .instance import instance_name
 from .layout import Keys
 
-COMPONENT: Final = "redis"
 _LOOK_LASTS: Final = 5.0
 _UP: Final = CATALOGUE["gunicorn_exporter_redis_up"]
-
-OnFailure = Callable[[str, BaseException], None]
 
 
 def fleet_of(settings: Settings, *, scope: str) -> Fleet:
@@ -35,14 +32,15 @@ def fleet_of(settings: Settings, *, scope: str) -> Fleet:
 
 
 class View:
-    """Shows ``fleet``: as it is now if Redis answers, else as it was. Each failure goes to ``on_failure``.
+    """Shows ``fleet``: as it is now if Redis answers, else as it was.
 
-    ``announce`` is told in a line when Redis goes, and when it is back. For one thread at a time.
+    ``failed`` is told of each look that failed; ``announce``, in a line, when Redis goes and when it is back. For one
+    thread at a time.
     """
 
-    def __init__(self, fleet: Fleet, on_failure: OnFailure, announce: Callable[[str], object]) -> None:
+    def __init__(self, fleet: Fleet, failed: Callable[[], object], announce: Callable[[str], object]) -> None:
         self.fleet = fleet
-        self._on_failure = on_failure
+        self._failed = failed
         self._announce = announce
         self._is_up = True
         self._gone_since = 0.0
@@ -54,7 +52,7 @@ class View:
         try:
             self.fleet.refresh()
         except RedisTrouble as error:
-            self._on_failure(COMPONENT, error)
+            self._failed()
             if self._is_up:
                 self._is_up, self._gone_since = False, time.monotonic()
                 self._announce(f"Redis cannot be read, and the metrics stay as they were: {error}")
