@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.client
 import json
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from gunicorn_prometheus_exporter.settings.definition import definitions
+from tests.core.server.authority import Authority
 from tests.e2e.harness import Gunicorn, free_port, wait_until
 from tests.e2e.stored import scraped, stored_in
 
@@ -33,8 +38,6 @@ load_yaml_config("exporter.yml")
 """
 # The harness gives these by variables, which would win.
 HARNESS = ("PROMETHEUS_METRICS_PORT", "PROMETHEUS_BIND_ADDRESS", "PROMETHEUS_MULTIPROC_DIR")
-
-pytestmark = pytest.mark.matrix
 
 
 def yaml_text(settings: Mapping[str, object]) -> str:
@@ -83,6 +86,7 @@ def listens(address: str, port: int) -> bool:
         return False
 
 
+@pytest.mark.matrix
 @pytest.mark.setting(
     "metrics_port",
     "bind_address",
@@ -144,6 +148,7 @@ def test_given(gunicorn: START, source: str, directory: Path) -> None:
     assert (directory / "counter_1.db").exists()
 
 
+@pytest.mark.matrix
 def test_not_given(gunicorn: START, directory: Path) -> None:
     """The same server without them is another one."""
     env = {"PROMETHEUS_BIND_ADDRESS": None}
@@ -161,6 +166,7 @@ def test_not_given(gunicorn: START, directory: Path) -> None:
     assert not (directory / "counter_77.db").exists()
 
 
+@pytest.mark.matrix
 @pytest.mark.setting("sidecar_mode", "gunicorn_timeout")
 def test_sidecar_and_timeout(gunicorn: START, source: str, tmp_path: Path) -> None:
     """No endpoint, and a worker that hangs for a second is killed."""
@@ -172,6 +178,7 @@ def test_sidecar_and_timeout(gunicorn: START, source: str, tmp_path: Path) -> No
     assert not listens("127.0.0.1", server.metrics_port)
 
 
+@pytest.mark.matrix
 def test_reload(gunicorn: START) -> None:
     """A changed file takes effect, a bad one only gives a message, and one that is no longer loaded has none."""
     first = yaml_text({"legacy_metrics": False, "gunicorn.workers": 2})
@@ -228,6 +235,7 @@ BAD_STARTS = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("loader", "text", "env"), BAD_STARTS.values(), ids=BAD_STARTS)
 def test_bad_start(gunicorn: START, loader: str, text: str, env: dict[str, str]) -> None:
     """One message with all that is wrong, no traceback, and an exit status that tells."""
@@ -242,3 +250,77 @@ def test_bad_start(gunicorn: START, loader: str, text: str, env: dict[str, str])
     assert ("exporter.prometheus.metrics_port" in log) == ("many" in text)
     for name in env:
         assert f"{name} (environment): " in log
+
+
+def https(port: int, context: ssl.SSLContext | None) -> int:
+    """The status of a scrape over TLS, or without it. 0: refused."""
+    connection = (
+        http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        if context is None
+        else http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
+    )
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def subject_hash(certificate: bytes) -> str:
+    """What OpenSSL calls a certificate's file in a directory of authorities, without the number."""
+    names = []
+    for part in x509.load_pem_x509_certificate(certificate).subject.rdns:
+        lowered = [x509.NameAttribute(one.oid, " ".join(str(one.value).lower().split())) for one in part]
+        names.append(x509.Name([x509.RelativeDistinguishedName(lowered)]).public_bytes()[2:])
+    return f"{int.from_bytes(hashlib.sha1(b''.join(names)).digest()[:4], 'little'):08x}"
+
+
+@pytest.mark.setting("ssl_certfile", "ssl_keyfile", "ssl_client_cafile", "ssl_client_auth_required")
+@pytest.mark.parametrize(
+    ("source", "group"), [("YAML", "prometheus.ssl"), ("YAML", "ssl"), ("environment", "prometheus.ssl")]
+)
+def test_tls(gunicorn: START, source: str, group: str, tmp_path: Path) -> None:
+    """Under both of its names: the endpoint shows its certificate, and asks for one of the clients' authority."""
+    authority, clients = Authority(tmp_path), Authority(tmp_path, "clients")
+    certificate, key = authority.issue("server")
+    port = free_port()
+    settings = {
+        "prometheus.metrics_port": port,
+        f"{group}.certfile": certificate,
+        f"{group}.keyfile": key,
+        f"{group}.client_cafile": str(clients.file),
+        f"{group}.client_auth_required": True,
+    }
+    gunicorn(APP, metrics_port=port, **given_by(source, settings))
+    assert https(port, authority.client(clients.issue("client"))) == 200
+    assert https(port, authority.client(authority.issue("stranger"))) == 0
+    assert https(port, authority.client()) == 0
+    assert https(port, clients.client(clients.issue("client"))) == 0
+    assert https(port, None) != 200
+
+
+@pytest.mark.setting("ssl_enabled", "ssl_client_capath")
+def test_tls_that_is_switched(gunicorn: START, source: str, tmp_path: Path) -> None:
+    """The switch turns all of it on and off; authorities may be in a directory."""
+    authority, clients = Authority(tmp_path), Authority(tmp_path, "clients")
+    certificate, key = authority.issue("server")
+    directory = tmp_path / "authorities"
+    directory.mkdir()
+    (directory / f"{subject_hash(clients.file.read_bytes())}.0").write_bytes(clients.file.read_bytes())
+    context = authority.client(clients.issue("client"))
+    for enabled in (True, False):
+        port = free_port()
+        settings = {
+            "prometheus.metrics_port": port,
+            "prometheus.ssl.enabled": enabled,
+            "prometheus.ssl.certfile": certificate,
+            "prometheus.ssl.keyfile": key,
+            "prometheus.ssl.client_capath": str(directory),
+            "prometheus.ssl.client_auth_required": True,
+        }
+        gunicorn(APP, metrics_port=port, **given_by(source, settings))
+        assert https(port, context) == (200 if enabled else 0)
+        assert https(port, authority.client()) == 0
+        assert (https(port, None) == 200) == (not enabled)
