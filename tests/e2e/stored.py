@@ -23,14 +23,14 @@ def stored_by(server: Gunicorn) -> Exposition:
 
 
 def reasons(exposition: Exposition) -> dict[str, float]:
-    """How many workers ended for which reason."""
-    return {s.labels["reason"]: s.value for s in exposition.samples("gunicorn_worker_exits_total")}
+    """How many workers ended for which reason, without those for which none did."""
+    return {s.labels["reason"]: s.value for s in exposition.samples("gunicorn_worker_exits_total") if s.value}
 
 
 def signals(exposition: Exposition) -> dict[str, float]:
     """How many of each signal the master has handled, SIGCHLD aside: the kernel may join several of these."""
     found = exposition.samples("gunicorn_master_signals_total")
-    return {s.labels["signal"]: s.value for s in found if s.labels["signal"] != "chld"}
+    return {s.labels["signal"]: s.value for s in found if s.value and s.labels["signal"] != "chld"}
 
 
 def scraped(server: Gunicorn, fact: Callable[[Exposition], object], timeout: float = 10.0) -> Exposition:

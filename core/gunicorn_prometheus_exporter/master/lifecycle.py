@@ -12,13 +12,13 @@ from typing import Any, Final
 from ..catalogue import CATALOGUE, SLOT_EXITS, Family
 from ..failures import Failures
 from ..gunicorn_versions import REAPS_IN_SIGNAL_HANDLER, reaped_exitcode
-from ..recorder.series import CappedCounter
+from ..recorder.series import CappedCounter, counter_key
 from ..storage.segment import Segment
-from .exit_reason import Ending, exit_reason
+from .exit_reason import REASONS, Ending, exit_reason
 from .green_threads import let_run
 from .last_word import last_word_of
 from .roster import Entry, Roster, entry_of
-from .signals import SignalCounts
+from .signals import SIGNALS, SignalCounts
 from .wrapping import wrap
 
 _LAST_WAIT_SECONDS: Final = 1.0
@@ -59,6 +59,12 @@ class Lifecycle:
         self._timeouts = counter(CATALOGUE["gunicorn_worker_timeouts"], max_endpoints, "endpoint")
         self._signals_total = counter(CATALOGUE["gunicorn_master_signals"])
         self._reloads = counter(CATALOGUE["gunicorn_master_reloads"])
+        # A counter that comes into being with its first event hides that event from rate() and increase().
+        counters.index(counter_key(CATALOGUE["gunicorn_master_reloads"], {}))
+        for reason in REASONS:
+            counters.index(counter_key(CATALOGUE["gunicorn_worker_exits"], {"reason": reason}))
+        for signal in SIGNALS:
+            counters.index(counter_key(CATALOGUE["gunicorn_master_signals"], {"signal": signal}))
         self._signals = SignalCounts(self._count_signal)
         self._roster = Roster({})
         self._arbiter: Any = None
