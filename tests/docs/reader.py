@@ -74,6 +74,7 @@ class Reader:
         self._directory = directory / "page"
         self._directory.mkdir()
         (self._directory / "app.py").write_text(APP)
+        (self._directory / "monitoring").symlink_to(ROOT / "monitoring")
         self._state = directory / "shell"
         self._servers: dict[str, Server] = {}
         self._ports = {port: free_port() for port in PORTS.values()}
@@ -90,6 +91,8 @@ class Reader:
         }
         self._kinds: dict[str, Callable[[Block], object]] = {
             "text": lambda block: None,
+            # Run by tests/monitoring, which has a Prometheus with everything in it.
+            "promql": lambda block: None,
             "python": self._python,
             "yaml": lambda block: self._data(block, lambda text: list(yaml.safe_load_all(text))),
             "toml": lambda block: self._data(block, tomllib.loads),
