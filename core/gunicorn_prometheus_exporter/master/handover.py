@@ -30,7 +30,8 @@ def leave(environment: MutableMapping[str, str], left: Handover) -> None:
     for variable, descriptor in ((_LISTENER, left.listener), (_MEMORY, left.memory)):
         if descriptor >= 0:
             os.set_inheritable(descriptor, True)
-            environment[variable] = str(descriptor)
+            # A number alone would be believed by any Gunicorn below, where it is something else.
+            environment[variable] = f"{os.getpid()}:{descriptor}"
 
 
 def find(environment: MutableMapping[str, str]) -> Handover:
@@ -39,6 +40,11 @@ def find(environment: MutableMapping[str, str]) -> Handover:
     listener, memory = (environment.pop(variable, "") for variable in (_LISTENER, _MEMORY))
     return Handover(
         directory if directory and os.path.isdir(directory) else None,
-        int(listener) if listener.isdecimal() else -1,
-        int(memory) if memory.isdecimal() else -1,
+        _descriptor(listener),
+        _descriptor(memory),
     )
+
+
+def _descriptor(word: str) -> int:
+    pid, _, descriptor = word.partition(":")
+    return int(descriptor) if pid == str(os.getpid()) and descriptor.isdecimal() else -1

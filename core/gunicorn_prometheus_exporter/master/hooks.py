@@ -48,6 +48,7 @@ _WITH_ARGUMENTS: Final = {
     "when_ready": _of_server,
     "pre_exec": _of_server,
     "on_exit": _of_server,
+    "on_dirty_starting": _of_server,
     "pre_fork": _of_server_and_worker,
     "post_fork": _of_server_and_worker,
     "child_exit": _of_server_and_worker,

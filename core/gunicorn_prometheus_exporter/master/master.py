@@ -102,9 +102,7 @@ class Master:
             is_ready=lambda: self._readiness.is_ready(self.settings.ready_workers),
             extra=() if self._publisher is None else (self._publisher.metrics,),
         )
-        here.when_worker_is_born += [self._port.abandon, self._sampler.abandon, self._readiness.abandon]
-        if self._publisher is not None:
-            here.when_worker_is_born.append(self._publisher.abandon)
+        here.when_worker_is_born.append(self._let_go)
         self._lifecycle = Lifecycle(
             counters,
             here.failures,
@@ -198,6 +196,8 @@ class Master:
         put_around(self._cfg, "post_fork", guarded(self._post_fork))
         put_around(self._cfg, "child_exit", self._child_exit)
         put_around(self._cfg, "pre_exec", guarded(self._pre_exec))
+        if "on_dirty_starting" in self._cfg.settings:
+            put_around(self._cfg, "on_dirty_starting", guarded(lambda arbiter: self._let_go()))
         put_around(self._cfg, "on_exit", guarded(lambda arbiter: self.close()))
 
     def _guarded(self, ours: Callable[..., None]) -> Callable[..., None]:
@@ -220,11 +220,17 @@ class Master:
         self.failures.flush()
 
     def _post_fork(self, arbiter: Any, worker: Any) -> None:
-        # A worker of another class than ours has not let go of it yet.
+        # A worker of another class than ours has not done so yet.
+        self._let_go()
+        speak_for(worker)
+
+    def _let_go(self) -> None:
+        """In a child that Gunicorn forked: what is left is the master's."""
         self._port.abandon()
         self._sampler.abandon()
         self._readiness.abandon()
-        speak_for(worker)
+        if self._publisher is not None:
+            self._publisher.abandon()
 
     def _child_exit(self, arbiter: Any, worker: Any) -> None:
         self._lifecycle.reaped(worker, sys._getframe(1))

@@ -96,6 +96,11 @@ class Connection:
         return EVENT_READ
 
     @property
+    def is_idle(self) -> bool:
+        """Whether the client has had its answers, and asks nothing."""
+        return self.state is State.LINGERING or (self.state is State.READING and self._is_idle)
+
+    @property
     def worth(self) -> tuple[bool, bool, float]:
         """Who goes first when there are too many: the least. Any client that is being answered is worth more than
         one that is not, and one that has shown who it is more than one that has not; among equals, who has made us

@@ -29,6 +29,7 @@ _ACCEPT_PAUSE: Final = 0.1
 # How long a turn may take before new clients are looked at again, in seconds.
 _TURN: Final = 0.1
 _STOP_TIMEOUT: Final = 5.0
+_DRAIN_TIMEOUT: Final = 1.0
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -96,8 +97,9 @@ class MetricsServer:
     def stop(self) -> None:
         """End the thread and close every descriptor. Harmless to call again, before `start`, or after `abandon`.
 
-        Waits up to five seconds for an answer that is being made. If it takes longer, the thread closes what is its
-        own when it is done.
+        Clients that have not got their answer, or not yet asked, have one more second, and nobody else comes in. Waits
+        up to five seconds for an answer that is being made. If it takes longer, the thread closes what is its own when
+        it is done.
         """
         if self._is_stopping:
             return
@@ -113,7 +115,7 @@ class MetricsServer:
         self._close()
 
     def part(self) -> None:
-        """Close, soon, every connection on which no response is under way: clients come back, by today's rules."""
+        """Close, soon, every connection whose client has its answer and asks nothing: it comes back, by new rules."""
         self._must_part = True
         self._wake()
 
@@ -141,6 +143,7 @@ class MetricsServer:
         try:
             while not self._is_stopping:
                 self._turn()
+            self._drain()
         except Exception as error:
             with self._gate.working():
                 self._report(error)
@@ -173,6 +176,24 @@ class MetricsServer:
                 self._advance(due.popleft())
         self._ready.update(each for each in due if each in self._connections)
 
+    def _drain(self) -> None:
+        """Answer those who came before the end: across USR2 there is another master, and no scrape is lost."""
+        deadline = time.monotonic() + _DRAIN_TIMEOUT
+        with self._gate.working():
+            if self._accepts_again_at is None:
+                self._selector.unregister(self._listener)
+            self._listener.close()
+            self._accepts_again_at = None
+        while True:
+            with self._gate.working():
+                for connection in [each for each in self._connections if each.is_idle or each.deadline > deadline]:
+                    if connection.is_idle:
+                        self._remove(connection)
+                    connection.deadline = min(connection.deadline, deadline)
+            if not self._connections:
+                return
+            self._turn()
+
     def _hear(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while self._wakeup_reader.recv(4096):
@@ -180,7 +201,7 @@ class MetricsServer:
         if self._must_part:
             self._must_part = False
             with self._gate.working():
-                for connection in [each for each in self._connections if each.state is State.READING]:
+                for connection in [each for each in self._connections if each.is_idle]:
                     self._remove(connection)
 
     def _wake(self) -> None:

@@ -34,5 +34,17 @@ def test_nonsense_is_nothing(tmp_path: Path) -> None:
     """A directory that is gone, or a descriptor that is no number, is nothing."""
     environment: dict[str, str] = {}
     leave(environment, Handover(str(tmp_path / "gone")))
-    environment["GUNICORN_PROMETHEUS_EXPORTER_LISTENER"] = "x"
-    assert find(environment) == Handover(None, -1)
+    for nonsense in ("x", "1", f"{os.getpid()}:x", f"{os.getpid()}:-1", ":1"):
+        environment["GUNICORN_PROMETHEUS_EXPORTER_LISTENER"] = nonsense
+        assert find(environment) == Handover(None, -1)
+
+
+def test_the_word_is_for_one_process() -> None:
+    """A Gunicorn that some process below starts has inherited the word, but not the descriptor."""
+    environment: dict[str, str] = {}
+    leave(environment, Handover(listener=1))
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if find(environment) == Handover() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert find(environment) == Handover(listener=1)
