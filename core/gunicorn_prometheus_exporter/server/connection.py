@@ -98,7 +98,7 @@ class Connection:
     @property
     def is_idle(self) -> bool:
         """Whether the client has had its answers, and asks nothing."""
-        return self.state is State.LINGERING or (self.state is State.READING and self._is_idle)
+        return self.state is State.READING and self._is_idle
 
     @property
     def worth(self) -> tuple[bool, bool, float]:

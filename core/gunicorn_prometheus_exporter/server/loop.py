@@ -186,7 +186,7 @@ class MetricsServer:
             self._accepts_again_at = None
         while True:
             with self._gate.working():
-                for connection in [each for each in self._connections if each.is_idle or each.deadline > deadline]:
+                for connection in tuple(self._connections):
                     if connection.is_idle:
                         self._remove(connection)
                     connection.deadline = min(connection.deadline, deadline)
@@ -209,7 +209,7 @@ class MetricsServer:
             self._wakeup_writer.send(b"\0")
 
     def _wait_time(self) -> float | None:
-        if self._ready:
+        if self._ready or (self._is_stopping and not self._connections):
             return 0.0
         deadlines = [connection.deadline for connection in self._connections]
         if self._accepts_again_at is not None:
