@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from ..scrape.entries import HEADER, distance_to_value, raw_keys, used_length
 from ..scrape.reader import holds_newest
 from ..storage.names import SegmentName
-from .layout import pack_keys, pack_values, segment_field
+from .layout import pack_keys, pack_values, segment_field, unpack_values
 
 _NOTHING = struct.Struct("")
 
@@ -30,6 +30,7 @@ class Parcel:
         self._data = b""
         self._identity: Hashable = None
         self._known: tuple[bytes, tuple[int, int]] | None = None
+        self._confirmed = b""
         self._start()
 
     def fill(self, data: bytes, identity: Hashable) -> None:
@@ -38,12 +39,16 @@ class Parcel:
             return
         used = max(used_length(data), HEADER)
         if identity != self._identity or used != self._used:
-            keys = raw_keys(data, HEADER, used)
-            if identity != self._identity or used < self._used:
+            old, keys = raw_keys(self._data, HEADER, self._used), raw_keys(data, HEADER, used)
+            if keys[: len(old)] != old:
                 self._start()
             self._learn(keys, used)
         self._data, self._identity = data, identity
         self._pack()
+
+    @property
+    def is_empty(self) -> bool:
+        return self._used <= HEADER
 
     @property
     def is_known(self) -> bool:
@@ -65,15 +70,18 @@ class Parcel:
     def sent(self) -> None:
         """Redis has taken both."""
         self._known = self._packed, self._list_id
+        self._confirmed = self._packed
 
     def forget(self) -> None:
         """Nobody knows what Redis has."""
         self._known = None
 
-    def values(self) -> Iterator[tuple[bytes, float]]:
-        """Each key with its value as it is in the segment."""
-        numbers = self._unpack(self._data)[::2]
-        yield from zip(raw_keys(self._data, HEADER, self._used), numbers, strict=True)
+    def confirmed(self) -> Iterator[tuple[bytes, float]]:
+        """Each key with the value that Redis took the last time it is known to have taken any."""
+        if self._confirmed:
+            held = unpack_values(self._confirmed)
+            if held.generation == self._generation:
+                yield from zip(raw_keys(self._data, HEADER, self._used), held.values, strict=False)
 
     @property
     def _list_id(self) -> tuple[int, int]:

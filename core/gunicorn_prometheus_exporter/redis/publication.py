@@ -15,7 +15,6 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final
 
-from ..scrape.entries import HEADER
 from ..scrape.source import SegmentSource, UnreadableSegment
 from ..storage.names import SegmentName
 from ..storage.published import Published
@@ -95,19 +94,15 @@ class Publication:
         for segment in self._segments.scan():
             if not segment.alive:
                 continue
-            parcel = self._parcels.get(segment.name)
+            parcel = self._parcels.get(segment.name) or Parcel(segment.name, self._settled)
             try:
-                data = bytes(segment.read())
-                if len(data) <= HEADER:
-                    continue
-                parcel = parcel or Parcel(segment.name, self._settled)
-                parcel.fill(data, segment.identity)
+                parcel.fill(bytes(segment.read()), segment.identity)
             except FileNotFoundError:
                 continue
             except (OSError, UnreadableSegment):
-                if segment.name not in self._parcels:
-                    continue
-            if parcel is not None:
+                # Each scrape counts it.
+                pass
+            if not parcel.is_empty:
                 found[segment.name] = parcel
         self._stale |= {parcel.field for name, parcel in self._parcels.items() if name not in found and parcel.is_known}
         self._parcels = found
@@ -197,7 +192,9 @@ class Publication:
 
     def _begin_anew(self, client: Any, source: Source, names: SourceKeys) -> None:
         """The source was taken for gone, and what it had counted by then counts elsewhere. Go on as another one."""
-        final = _read_final(client.hgetall(names.final_values), client.hgetall(names.final_keys))
+        values, keys = client.hgetall(names.final_values), client.hgetall(names.final_keys)
+        # What it had is not kept for ever. What Redis took last is what it had, but for one publish perhaps.
+        final = _read_final(values, keys) if values else self._confirmed()
         settled = self._store.open_settled()
         for key, value in final.items():
             settled.write_value(key, settled.read_value(key)[0] + value, 0.0)
@@ -207,6 +204,14 @@ class Publication:
         client.delete(names.values, names.keys, names.seq, names.alive)
         client.hdel(self._keys.index, source.field)
         self._start_over()
+
+    def _confirmed(self) -> dict[str, float]:
+        return {
+            settled_key(parcel.field, key): value
+            for name, parcel in self._parcels.items()
+            if _adds_up(name) and not is_transient(name)
+            for key, value in parcel.confirmed()
+        }
 
     def _forget_what_is_settled_nowhere(self, client: Any) -> None:
         """Redis has lost data. If those totals are gone too, what this instance added to them is lost with them."""
