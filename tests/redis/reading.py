@@ -31,9 +31,10 @@ def segments(client: redis.Redis, place: Source | Total, prefix: str = "gunicorn
     """The values of a source or total, by segment and by the sample's key."""
     keys = Keys(prefix)
     names = keys.source(place) if isinstance(place, Source) else keys.total(place)
-    lists = client.hgetall(names.keys)
+    with client.pipeline(transaction=True) as pipeline:
+        lists, packed_values = pipeline.hgetall(names.keys).hgetall(names.values).execute()
     found = {}
-    for field, packed in client.hgetall(names.values).items():
+    for field, packed in packed_values.items():
         if field.decode() != META:
             values, listed = unpack_values(packed), unpack_keys(lists[field])
             assert values.generation == listed.generation

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from ..scrape.entries import HEADER, distance_to_value, raw_keys, used_length
 from ..scrape.reader import holds_newest
 from ..storage.names import SegmentName
-from .layout import pack_keys, pack_values, segment_field, unpack_values
+from .layout import is_transient, pack_keys, pack_values, segment_field, unpack_values
 
 _NOTHING = struct.Struct("")
 
@@ -25,6 +25,7 @@ class Parcel:
 
     def __init__(self, name: SegmentName, settled: Mapping[str, float]) -> None:
         self.field = segment_field(name)
+        self.is_transient = is_transient(name)
         self._timed = holds_newest(name)
         self._settled = settled
         self._data = b""

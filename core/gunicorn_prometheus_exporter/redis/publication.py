@@ -35,6 +35,7 @@ from .layout import (
 from .parcel import Parcel, settled_key
 
 _LONGEST_SILENCE: Final = 10.0
+_PATIENCE: Final = 5.0
 _ATTEMPTS: Final = 3
 
 Check = Callable[[Any], bool]
@@ -74,6 +75,7 @@ class Publication:
         self._stale: set[str] = set()
         self._sequence: int | None = None
         self._heard = 0.0
+        self._delivered = 0.0
 
     def publish(self) -> None:
         """Bring Redis up to date, if it is not. Raises RedisTrouble, RedisLostData, OSError."""
@@ -108,15 +110,15 @@ class Publication:
         self._parcels = found
 
     def _has_news(self) -> bool:
-        return (
-            self._sequence is None
-            or bool(self._stale)
-            or self._is_silent()
-            or any(parcel.new_values is not None for parcel in self._parcels.values())
-        )
+        if self._sequence is None or self._stale or self._is_over(self._heard, self._silence):
+            return True
+        changed = [parcel for parcel in self._parcels.values() if parcel.new_values is not None]
+        # Samples of an idle server change all the time, and nobody wants each of them.
+        patient = all(parcel.is_transient and parcel.is_known for parcel in changed)
+        return bool(changed) and (not patient or self._is_over(self._delivered, _PATIENCE))
 
-    def _is_silent(self) -> bool:
-        return time.monotonic() - self._heard >= self._silence
+    def _is_over(self, since: float, seconds: float) -> bool:
+        return time.monotonic() - since >= seconds
 
     def _deliver(self, *, last: bool) -> None:
         for _ in range(_ATTEMPTS):
@@ -135,7 +137,7 @@ class Publication:
     def _exchange(self, client: Any, *, last: bool) -> _Outcome:
         source = Source(self._instance, self._store.incarnation)
         names = self._keys.source(source)
-        now, calling = time.monotonic(), last or self._sequence is None or self._is_silent()
+        now, calling = time.monotonic(), last or self._sequence is None or self._is_over(self._heard, self._silence)
         transaction = _Transaction(self._connection.transaction(client, names.seq))
         self._add_changes(transaction, names)
         if calling:
@@ -158,6 +160,7 @@ class Publication:
             parcel.sent()
         self._stale.clear()
         self._sequence = sequence
+        self._delivered = now
         if calling:
             client.hset(self._keys.index, source.field, self._info.encode())
             self._heard = now
