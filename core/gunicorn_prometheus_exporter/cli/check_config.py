@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from ..settings import Settings, settings_from
+from ..settings import Settings, SettingsError, settings_from
 from ..settings.definition import definitions
 from ..settings.errors import MASK, written
 from ..settings.variables import remarks
@@ -26,12 +26,28 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     file = None if arguments.file is None else read_yaml_file(arguments.file)
     settings = settings_from(os.environ, file)
+    _check_files(settings)
     rows = [row for row in _rows(settings) if row[2] != _DEFAULT or not arguments.given]
     for line in _table([_HEADER, *rows]):
         print(line)  # noqa: T201
     for remark in remarks(os.environ, settings):
         print(f"note: {remark}")  # noqa: T201
     return 0
+
+
+def _check_files(settings: Settings) -> None:
+    """What a start would find out beyond the settings themselves. Raises SettingsError."""
+    from ..redis.connection import RedisConnection
+    from ..server.policy import read_policy
+
+    problems: list[str] = []
+    for check in (read_policy, *((RedisConnection,) if settings.redis_enabled else ())):
+        try:
+            check(settings)
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError(problems)
 
 
 _DEFAULT: Final = "default"

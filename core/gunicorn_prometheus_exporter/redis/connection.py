@@ -15,12 +15,7 @@ from ..settings import Settings, SettingsError
 if TYPE_CHECKING:
     from types import ModuleType
 
-_URL: Final = "PROMETHEUS_REDIS_URL (exporter.redis.url)"
-_SSL_FILES: Final = {
-    "ssl_ca_certs": "REDIS_SSL_CA_CERTS (exporter.redis.ssl.ca_certs)",
-    "ssl_certfile": "REDIS_SSL_CERTFILE (exporter.redis.ssl.certfile)",
-    "ssl_keyfile": "REDIS_SSL_KEYFILE (exporter.redis.ssl.keyfile)",
-}
+_SSL_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _URL_FORM: Final = "redis://, rediss:// (TLS) or unix:// followed by [user:password@]host:port/database"
 _MASK: Final = "***"
 # redis-py quotes the command of a pipeline that failed, and with it what was to be stored.
@@ -43,6 +38,7 @@ class RedisConnection:
         self.is_cluster: Final = settings.redis_cluster
         self._sentinels = settings.redis_sentinel_hosts
         self._service = settings.redis_sentinel_service or ""
+        self._url_place = settings.place("redis_url")
         self._options = self._connection_options(settings)
         self._sentinel_options = _sentinel_options(self._options, settings.redis_sentinel_password)
         self._secrets = _secrets_in(settings, self._options)
@@ -144,7 +140,7 @@ class RedisConnection:
         options["retry"] = _no_retry()
         if not options["ssl"]:
             options = {name: value for name, value in options.items() if not name.startswith("ssl_")}
-        problems += _unreadable_files(options)
+        problems += _unreadable_files(settings, options)
         problems += self._contradictions(options)
         if problems:
             raise SettingsError(problems)
@@ -164,18 +160,18 @@ class RedisConnection:
         try:
             parts: dict[str, Any] = dict(parse_url(url))
         except ValueError:
-            return [f"{_URL}: {_MASK} is not a URL of the form {_URL_FORM}"]
+            return [f"{self._url_place}: {_MASK} is not a URL of the form {_URL_FORM}"]
         kind = parts.pop("connection_class", None)
         if "path" in parts:
             parts["unix_socket_path"] = parts.pop("path")
         elif "host" in parts:
             options["unix_socket_path"] = None
         if kind is UnixDomainSocketConnection and not parts.get("unix_socket_path"):
-            return [f"{_URL}: {_MASK} has no path after unix://"]
+            return [f"{self._url_place}: {_MASK} has no path after unix://"]
         known = inspect.signature(self._redis.Redis).parameters
         unknown = sorted(set(parts) - set(known))
         if unknown:
-            return [f"{_URL}: {_MASK} has options that redis-py does not know: {', '.join(unknown)}"]
+            return [f"{self._url_place}: {_MASK} has options that redis-py does not know: {', '.join(unknown)}"]
         options |= {**parts, "ssl": kind is SSLConnection}
         return []
 
@@ -183,9 +179,11 @@ class RedisConnection:
         """What a URL may say that no cluster has."""
         problems = []
         if self.is_cluster and options["db"]:
-            problems.append(f"{_URL}: database {options['db']} is not 0, the only one of a cluster (REDIS_CLUSTER)")
+            problems.append(
+                f"{self._url_place}: database {options['db']} is not 0, the only one of a cluster (REDIS_CLUSTER)"
+            )
         if self.is_cluster and options["unix_socket_path"]:
-            problems.append(f"{_URL}: a cluster (REDIS_CLUSTER) is not reached by a Unix socket")
+            problems.append(f"{self._url_place}: a cluster (REDIS_CLUSTER) is not reached by a Unix socket")
         return problems
 
     def _describe(self) -> str:
@@ -214,9 +212,9 @@ def _no_retry() -> Any:
     return Retry(NoBackoff(), 0)
 
 
-def _unreadable_files(options: Mapping[str, Any]) -> list[str]:
+def _unreadable_files(settings: Settings, options: Mapping[str, Any]) -> list[str]:
     wrong = [name for name in _SSL_FILES if options.get(name) and not os.access(options[name], os.R_OK)]
-    return [f"{_SSL_FILES[name]}: {options[name]!r} is not a file that can be read" for name in wrong]
+    return [f"{settings.place(f'redis_{name}')}: {options[name]!r} is not a file that can be read" for name in wrong]
 
 
 def _sentinel_options(options: Mapping[str, Any], password: str | None) -> dict[str, Any]:

@@ -12,10 +12,6 @@ from ..settings import Settings, SettingsError
 from .tls import TlsConfig
 from .web_config import RateLimit, WebConfig, read_web_config
 
-_WEB_CONFIG_FILE: Final = "PROMETHEUS_WEB_CONFIG_FILE (exporter.prometheus.web_config_file)"
-_CERTFILE: Final = "PROMETHEUS_SSL_CERTFILE (exporter.prometheus.ssl.certfile)"
-_TOKEN: Final = "PROMETHEUS_BEARER_TOKEN (exporter.prometheus.bearer_token)"  # noqa: S105 - its name
-_TOKEN_FILE: Final = "PROMETHEUS_BEARER_TOKEN_FILE (exporter.prometheus.bearer_token_file)"  # noqa: S105
 _TOKEN_FORM: Final = re.compile(r"[A-Za-z0-9._~+/-]{8,4096}=*")
 
 T = TypeVar("T")
@@ -72,7 +68,7 @@ def read_policy(settings: Settings) -> Policy:
     context = None if tls is None or problems else collect(lambda: _context(settings, web, tls), None)
     token = collect(lambda: _token(settings), None)
     if web.users:
-        collect(_import_bcrypt, None)
+        collect(lambda: _import_bcrypt(settings), None)
     if problems:
         raise SettingsError(problems)
     return Policy(context, tls, web.users, token, tuple(web.headers.items()), web.rate_limit)
@@ -85,23 +81,24 @@ def matches_bcrypt(password: bytes, hashed: bytes) -> bool:
     return bcrypt.checkpw(password, hashed)
 
 
-def _import_bcrypt() -> None:
+def _import_bcrypt(settings: Settings) -> None:
     try:
         import bcrypt  # noqa: F401
     except ImportError as error:
         command = "pip install 'gunicorn-prometheus-exporter[auth]'"
-        raise SettingsError([f"{_WEB_CONFIG_FILE}: basic_auth_users needs bcrypt: {command}"]) from error
+        raise SettingsError(
+            [f"{settings.place('web_config_file')}: basic_auth_users needs bcrypt: {command}"]
+        ) from error
 
 
 def _tls_config(settings: Settings, web: WebConfig) -> TlsConfig | None:
     if not settings.ssl_enabled:
         return web.tls
     if web.tls is not None:
-        raise SettingsError(
-            [f"{_WEB_CONFIG_FILE}: has a tls_server_config, but {_CERTFILE} is set too; use one of them"]
-        )
+        both = f"has a tls_server_config, but {settings.place('ssl_certfile')} is set too; use one of them"
+        raise SettingsError([f"{settings.place('web_config_file')}: {both}"])
     if settings.ssl_certfile is None:
-        raise SettingsError([f"{_CERTFILE}: is not set, and TLS needs a certificate"])
+        raise SettingsError([f"{settings.place('ssl_certfile')}: is not set, and TLS needs a certificate"])
     authorities = settings.ssl_client_cafile or settings.ssl_client_capath
     if settings.ssl_client_auth_required and not authorities:
         where = "PROMETHEUS_SSL_CLIENT_CAFILE or PROMETHEUS_SSL_CLIENT_CAPATH (exporter.prometheus.ssl)"
@@ -120,7 +117,8 @@ def _context(settings: Settings, web: WebConfig, tls: TlsConfig) -> ssl.SSLConte
     try:
         return tls.context()
     except (OSError, ValueError) as error:
-        where = f"{settings.web_config_file}: tls_server_config" if web.tls is not None else _CERTFILE
+        place = settings.place("ssl_certfile")
+        where = place if web.tls is None else f"{settings.web_config_file}: tls_server_config"
         raise SettingsError([f"{where}: {_explain(error, tls)}"]) from error
 
 
@@ -142,20 +140,21 @@ def _explain(error: OSError | ValueError, tls: TlsConfig) -> str:
 
 
 def _token(settings: Settings) -> str | None:
-    path = settings.bearer_token_file
+    path, place = settings.bearer_token_file, settings.place("bearer_token")
     if path is None:
-        return None if settings.bearer_token is None else _checked_token(settings.bearer_token, _TOKEN)
+        return None if settings.bearer_token is None else _checked_token(settings.bearer_token, place)
+    file = settings.place("bearer_token_file")
     if settings.bearer_token is not None:
-        raise SettingsError([f"{_TOKEN_FILE}: {_TOKEN} is set too; use one of them"])
+        raise SettingsError([f"{file}: {place} is set too; use one of them"])
     try:
-        with open(path, "rb") as file:
-            text = file.read(1 << 16).decode("ascii", "replace")
+        with open(path, "rb") as opened:
+            text = opened.read(1 << 16).decode("ascii", "replace")
     except OSError as error:
-        raise SettingsError([f"{_TOKEN_FILE}: {path} cannot be read: {error.strerror or error}"]) from error
-    return _checked_token(text.strip(), f"{_TOKEN_FILE}: {path}")
+        raise SettingsError([f"{file}: {path} cannot be read: {error.strerror or error}"]) from error
+    return _checked_token(text.strip(), f"{file}: {path}")
 
 
-def _checked_token(token: str, where: str) -> str:
+def _checked_token(token: str, where: object) -> str:
     if not _TOKEN_FORM.fullmatch(token):
         raise SettingsError([f"{where}: is not a token: 8 to 4096 letters, digits and -._~+/, and = at the end"])
     return token

@@ -82,12 +82,15 @@ class Settings(GunicornSettings, RedisSettings, MetricsSettings, EndpointSetting
 
     places: Mapping[str, Place] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
+    def place(self, name: str) -> Place:
+        """Where the setting ``name`` came from, or where it could be given. For a line of a SettingsError."""
+        definition = _BY_NAME[name]
+        return self.places.get(name) or Place(definition.environment, f"exporter.{definition.yaml}")
+
     def problem(self, name: str, allowed: str, detail: object = "") -> str:
         """One line for a SettingsError: the value of the setting ``name`` is not what is ``allowed``."""
-        definition = _BY_NAME[name]
-        place = self.places.get(name, Place(definition.environment, f"exporter.{definition.yaml}"))
-        value = shown(getattr(self, name), secret=definition.kind.secret)
-        return f"{place}: {value} is not {allowed}{': ' if detail else ''}{detail}"
+        value = shown(getattr(self, name), secret=_BY_NAME[name].kind.secret)
+        return f"{self.place(name)}: {value} is not {allowed}{': ' if detail else ''}{detail}"
 
 
 _BY_NAME: Final = {definition.name: definition for definition in definitions_of(Settings)}

@@ -91,7 +91,7 @@ class _Choice:
                 yield problem
         for names, complaint in complaints(self.settings):
             if self._wrong.keys().isdisjoint(names):
-                yield f"{self._places.get(names[0], names[0])}: {complaint}"
+                yield f"{self.settings.place(names[0])}: {complaint}"
 
     def _choose(self, definition: Definition, entry: Entry | None, file: YamlFile | None) -> None:
         if entry is not None and (problem := _problem(definition, entry)):

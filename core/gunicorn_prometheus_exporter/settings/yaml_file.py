@@ -18,6 +18,7 @@ _ROOT: Final = "exporter"
 _MOST_BYTES: Final = 1 << 20
 _MOST_VALUES: Final = 10_000
 _DEEPEST: Final = 8
+_LONGEST_KEY: Final = 80
 # Longer than one character, which may be written '\\t', and no token's name such as '<block end>'.
 _QUOTED: Final = re.compile(r"'(?!<|\\.')[^']{2,}'")
 _STANDARD_TAG: Final = "tag:yaml.org,2002:"
@@ -91,7 +92,9 @@ class _Walk:
     def _walk(self, mapping: yaml.MappingNode, prefix: str) -> None:
         for key, node in self._pairs(mapping, f"{_ROOT}.{prefix}"):
             path = prefix + key
-            place = Place(f"{_ROOT}.{path}", f"{self._read.path}:{node.start_mark.line + 1}")
+            # A key may be anything, and a problem is one line.
+            name = f"{_ROOT}.{path}" if key.isprintable() and len(key) <= _LONGEST_KEY else f"{_ROOT}.{prefix}?"
+            place = Place(name, f"{self._read.path}:{node.start_mark.line + 1}")
             if path in self._settings:
                 if not _is_unset(node):
                     self._take(path, node, place)

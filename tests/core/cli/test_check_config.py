@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gunicorn_prometheus_exporter.settings.definition import definitions
+from tests.core.server.authority import Authority
 from tests.e2e.harness import ROOT
 
 FILE = """\
@@ -64,10 +65,12 @@ def test_where_each_comes_from(directory: Path) -> None:
 
 def test_only_what_is_given(directory: Path) -> None:
     """Without the defaults, and without a file."""
-    done = check_config(directory, "--given", env={"GUNICORN_WORKERS": "4", "PROMETHEUS_SSL_CERTFILE": "server.pem"})
+    certificate, key = Authority(directory).issue("server")
+    (directory / "both.pem").write_bytes(Path(certificate).read_bytes() + Path(key).read_bytes())
+    done = check_config(directory, "--given", env={"GUNICORN_WORKERS": "4", "PROMETHEUS_SSL_CERTFILE": "both.pem"})
     assert rows(done.stdout) == {
         "exporter.prometheus.ssl.enabled": ("true", "PROMETHEUS_SSL_CERTFILE"),
-        "exporter.prometheus.ssl.certfile": ("server.pem", "PROMETHEUS_SSL_CERTFILE"),
+        "exporter.prometheus.ssl.certfile": ("both.pem", "PROMETHEUS_SSL_CERTFILE"),
         "exporter.gunicorn.workers": ("4", "GUNICORN_WORKERS"),
     }
 
@@ -90,6 +93,20 @@ def test_problems(directory: Path) -> None:
         "  exporter.redis.enabled (exporter.yml:1): 'x' is not true or false",
         "  exporter.redis.password (exporter.yml:1): *** is not a line of text",
         "  CLEANUP_DB_FILES (environment): 'perhaps' is not true or false",
+    ]
+
+
+def test_files(directory: Path) -> None:
+    """What settings name must be there, as for a start."""
+    (directory / "exporter.yml").write_text(
+        "exporter:\n  ssl: {certfile: server.pem}\n  redis: {enabled: true, ssl: {enabled: true, ca_certs: ca.pem}}\n"
+    )
+    done = check_config(directory, "exporter.yml", env={"PROMETHEUS_BEARER_TOKEN_FILE": "token"})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[1:] == [
+        "  exporter.ssl.certfile (exporter.yml:2): server.pem cannot be read: No such file or directory",
+        "  PROMETHEUS_BEARER_TOKEN_FILE (environment): token cannot be read: No such file or directory",
+        "  exporter.redis.ssl.ca_certs (exporter.yml:3): 'ca.pem' is not a file that can be read",
     ]
 
 

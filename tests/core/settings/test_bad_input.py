@@ -141,6 +141,10 @@ VALUES = {
         "colour: blue",
         "exporter.colour (exporter.yml:2): there is no such setting",
     ),
+    "a key of two lines": (
+        '"a\\nb": 1',
+        "exporter.? (exporter.yml:2): there is no such setting",
+    ),
     "a group that is a value": (
         "prometheus: 9091",
         "exporter.prometheus (exporter.yml:2): is not a mapping",
