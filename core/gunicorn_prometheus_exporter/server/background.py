@@ -12,13 +12,11 @@ _OWN_SIGNALS: Final = frozenset(
 )
 
 
-def block_signals(starter: int) -> bool:
-    """Leave the process's signals to its other threads, whose system calls they interrupt. False if there are none.
+def block_signals(starter: int) -> None:
+    """Leave the process's signals to its other threads, whose system calls they interrupt.
 
     Under a monkey-patched ``threading`` this is no thread but runs in the one numbered ``starter``, and then there
     is nobody to leave them to.
     """
-    if threading.get_native_id() == starter:
-        return False
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN_SIGNALS)
-    return True
+    if threading.get_native_id() != starter:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN_SIGNALS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections import OrderedDict, deque
@@ -21,7 +20,6 @@ _ADDRESSES: Final = 1024
 _MOST_WAITING: Final = 16
 # After a wrong password the thread rests this many times as long as the check took.
 _REST: Final = 4.0
-_NICE: Final = 10
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -46,9 +44,9 @@ class Attempt:
 class Passwords:
     """Checks passwords in a thread of its own, one at a time, and remembers what it found.
 
-    A scraper's password is checked once. A flood of wrong ones takes a fifth of a processor at most, at a low priority;
-    of the addresses that have one waiting, that with the fewest failures is next. So a client that has sent no wrong
-    password waits for the check under way, and for nobody else. What is remembered is bounded, and right passwords are
+    A scraper's password is checked once. A flood of wrong ones takes a fifth of a processor at most; of the addresses
+    that have one waiting, that with the fewest failures is next. So a client that has sent no wrong password waits for
+    the check under way, and for nobody else. What is remembered is bounded, and right passwords are
     remembered apart from the wrong ones, which can so not push them out.
 
     ``matches`` tells whether a password is that of a hash. Safe to use from any thread.
@@ -121,9 +119,7 @@ class Passwords:
             del self._waiting[attempt.address]
 
     def _run(self, starter: int) -> None:
-        if block_signals(starter) and sys.platform == "linux":
-            # Elsewhere this would be about the whole process.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        block_signals(starter)
         while (attempt := self._next()) is not None:
             began = time.thread_time()
             try:

@@ -145,7 +145,7 @@ class _Section:
 
     def finish(self) -> None:
         """Complain of every key that nobody asked for."""
-        for key in self._nodes.keys() - self._asked:
+        for key in [name for name in self._nodes if name not in self._asked]:
             close = nearest(key, self._asked)
             hint = f"did you mean {close}?" if close else f"there are {', '.join(sorted(self._asked))}"
             self._parser.problem(self._nodes[key], self.path(key[:80]), f"is not known; {hint}")

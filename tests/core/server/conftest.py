@@ -3,6 +3,7 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ class Served:
             on_failure=lambda component, error: self.failures.append((component, error)),
             **options,
         )
+        self.client_tls: ssl.SSLContext | None = None
+        """What scrapes speak TLS with."""
         self.server.start()
 
     def connect(self, data: bytes = b"", *, timeout: float = 5.0, receive_buffer: int | None = None) -> socket.socket:
@@ -48,7 +51,11 @@ class Served:
     def scrape(
         self, path: str = "/metrics", method: str = "GET", **headers: str
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            if self.client_tls is None
+            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=self.client_tls)
+        )
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in headers.items():

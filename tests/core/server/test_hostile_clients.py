@@ -8,11 +8,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gunicorn_prometheus_exporter.server.endpoint import MetricsEndpoint
 from gunicorn_prometheus_exporter.server.http import Request, Response
+from gunicorn_prometheus_exporter.server.passwords import Passwords
+from gunicorn_prometheus_exporter.server.policy import matches_bcrypt
+from gunicorn_prometheus_exporter.server.security import Security
+from gunicorn_prometheus_exporter.server.tls import TlsConfig
+from gunicorn_prometheus_exporter.settings import Settings
+from tests.core.server.authority import Authority
 
 BIG = os.urandom(1 << 20) * 8
 
@@ -40,24 +48,56 @@ def is_closed(client: socket.socket, within: float) -> bool:
     return True
 
 
-def test_a_scrape_gets_through_a_hostile_crowd(serve: Callable[..., Any], crowd: contextlib.ExitStack) -> None:
-    """300 half-open connections, 100 that drip, and others that send garbage cost a scrape less than a second."""
-    served = serve(respond)
+GARBAGE = (
+    b"\x16\x03\x01",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\xaa" * 100,
+    b"\x16\x03\x01\x00\x05hello",
+    b"\x15\x03\x01\x00\x02\x02\x28" * 1000,
+    b"\x00" * 70000,
+    b"GET /" + b"a" * 70000,
+    b"\r\n" * 9000,
+    b"GET\r\n\r\n",
+    b"GET /metrics HTTP/1.1\r\n\r\n" * 300,
+)
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+def test_a_scrape_gets_through_a_hostile_crowd(
+    serve: Callable[..., Any], crowd: contextlib.ExitStack, over_tls: bool, tmp_path: Path
+) -> None:
+    """300 half-open connections, 100 that drip, and others that send garbage, half a handshake or a pipeline without
+    end cost a scrape less than a second; with TLS, also those that have shaken hands and then do the same."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("server")
+    context = TlsConfig(cert_file=certificate, key_file=key).context() if over_tls else None
+    served = serve(respond, tls=lambda: context)
+    served.client_tls = authority.client() if over_tls else None
     stopping = threading.Event()
-    drips = [crowd.enter_context(served.connect(b"GET /metrics HTTP/1.1\r\n")) for _ in range(100)]
+    head = b"GET /metrics HTTP/1.1\r\n"
+
+    def enter(data: bytes, *, shakes_hands: bool) -> socket.socket:
+        if not (over_tls and shakes_hands):
+            return crowd.enter_context(served.connect(data))
+        client = authority.client().wrap_socket(served.connect(), server_hostname="localhost")
+        client.sendall(data)
+        return crowd.enter_context(client)
 
     def drip() -> None:
+        drips: list[socket.socket] = []
         while not stopping.wait(0.05):
-            for number, client in enumerate(drips):
+            for number in range(100):
                 with contextlib.suppress(OSError):
-                    client.sendall(b"A: b\r\n")
+                    if number < len(drips):
+                        drips[number].sendall(b"A: b\r\n")
+                    else:
+                        drips.append(enter(head, shakes_hands=number % 4 == 0))
                     continue
-                client.close()
-                drips[number] = crowd.enter_context(served.connect(b"GET /metrics HTTP/1.1\r\n"))
+                with contextlib.suppress(OSError):
+                    drips[number:] = [enter(head, shakes_hands=False)]
 
     def garbage() -> None:
         while not stopping.wait(0.01):
-            for data in (b"\x16\x03\x01", b"\x00" * 70000, b"GET /" + b"a" * 70000, b"\r\n" * 9000, b"GET\r\n\r\n"):
+            for data in GARBAGE:
                 with contextlib.suppress(OSError):
                     served.connect(data).close()
 
@@ -65,8 +105,9 @@ def test_a_scrape_gets_through_a_hostile_crowd(serve: Callable[..., Any], crowd:
     for thread in threads:
         thread.start()
     try:
-        for _ in range(300):
-            crowd.enter_context(served.connect())
+        for number in range(300):
+            with contextlib.suppress(OSError):
+                enter(b"", shakes_hands=number % 10 == 0)
         slowest = max(served.seconds_to_scrape() for _ in range(20))
     finally:
         stopping.set()
@@ -76,6 +117,26 @@ def test_a_scrape_gets_through_a_hostile_crowd(serve: Callable[..., Any], crowd:
     assert slowest < 1
     assert len(served.server._connections) <= 128
     assert served.failures == []
+
+
+def test_scrapes_in_a_flood_of_scrapes(serve: Callable[..., Any], crowd: contextlib.ExitStack) -> None:
+    """100 clients that ask for one expensive page after the other share each, and a new one waits for little."""
+    security = Security(Settings(), Passwords(matches_bcrypt), print)
+    made = 0
+
+    def render(*, openmetrics: bool, names: tuple[str, ...]) -> bytes:
+        nonlocal made
+        made += 1
+        time.sleep(0.05)
+        return f"made {made}\n".encode()
+
+    served = serve(MetricsEndpoint(render, lambda: True, security))
+    for _ in range(100):
+        crowd.enter_context(served.connect(b"GET /metrics HTTP/1.1\r\n\r\n" * 500))
+
+    assert max(served.seconds_to_scrape() for _ in range(10)) < 1
+    before = made
+    assert int(served.scrape()[1].split()[1]) > before
 
 
 def test_slow_readers_do_not_block(serve: Callable[..., Any], crowd: contextlib.ExitStack) -> None:
