@@ -73,22 +73,23 @@ def test_head(site: Site, what: str) -> None:
 @pytest.mark.parametrize("length", ["", "&length=12000"])
 def test_streamed_response(site: Site, length: str) -> None:
     """A stream lasts until its last byte, and so does the request."""
-    endpoint = site.endpoint("stream")
+    endpoint, started = site.endpoint("stream"), time.monotonic()
     assert len(site.get(f"{endpoint}?parts=4&size=3000&pause=0.2{length}").body) == 12_000
+    elapsed = time.monotonic() - started
     seen = site.recorded(endpoint)
     assert (seen.sent, seen.aborted) == (12_000, 0)
-    assert 0.6 <= seen.seconds < 3
+    assert 0.6 <= seen.seconds <= elapsed
 
 
 def test_client_that_leaves_with_all_it_was_promised(site: Site) -> None:
     """The application has not said yet that the response is over, but its Content-Length did."""
     endpoint = site.endpoint("stream")
     with site.connect() as connection:
-        connection.send_head("GET", f"{endpoint}?parts=1&size=3000&length=3000&end=0.5")
+        connection.send_head("GET", f"{endpoint}?parts=1&size=3000&length=3000&end=2")
         assert len(connection.read_response().body) == 3000
     seen = site.recorded(endpoint)
     assert (seen.requests, seen.sent, seen.aborted) == ({OK: 1}, 3000, 0)
-    assert seen.seconds < 0.4
+    assert seen.seconds < 1.5
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 1_000_000])
@@ -125,12 +126,12 @@ def test_background_work(site: Site) -> None:
     """It is no part of the request: not of its duration, and nothing is in progress while it lasts."""
     endpoint = site.endpoint("background")
     with site.connect() as connection:
-        connection.send_head("GET", f"{endpoint}?seconds=1.5")
+        connection.send_head("GET", f"{endpoint}?seconds=3")
         assert connection.read_response().body == b"done"
-        seen = site.recorded(endpoint, timeout=1.2)
+        seen = site.recorded(endpoint, timeout=2.5)
         assert site.server.scrape_once().total("gunicorn_worker_requests_in_progress") == 0
     assert (seen.requests, seen.sent, seen.aborted) == ({OK: 1}, 4, 0)
-    assert seen.seconds < 1
+    assert seen.seconds < 2
 
 
 def test_next_request_does_not_wait_for_background_work(site: Site) -> None:
@@ -139,10 +140,10 @@ def test_next_request_does_not_wait_for_background_work(site: Site) -> None:
         return  # Gunicorn itself waits.
     endpoint, other = site.endpoint("background"), site.endpoint("plain")
     with site.connect() as connection:
-        connection.request("GET", f"{endpoint}?seconds=2")
+        connection.request("GET", f"{endpoint}?seconds=3")
         started = time.monotonic()
         connection.request("GET", other)
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 2.5
 
 
 def test_background_failure(site: Site) -> None:

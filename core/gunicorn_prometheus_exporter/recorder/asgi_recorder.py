@@ -37,12 +37,11 @@ class Server(Protocol):
     ``connection_of`` is given a request's ``receive`` and returns something of which ``is_gone`` says whether the
     server drops what is sent there; None if this server has no such thing. ``answered`` is the status of a request
     whose client was gone before a response, 499 unless the server itself sent one. ``unaccepted`` is the status with
-    which it answers the handshake of an application that returned without a word, ``abandoned`` the close code with
-    which it ends a websocket of an application that is done, ``close_code`` what the client closed it with, if it did.
+    which it answers the handshake of an application that returned without a word. ``close_code`` is with what a
+    websocket was closed that the application did not close: ``told`` is what the server told it, if it did.
     """
 
     unaccepted: int
-    abandoned: int
 
     def connection_of(self, receive: Receive) -> object | None: ...
 
@@ -50,7 +49,7 @@ class Server(Protocol):
 
     def answered(self, connection: Any) -> int: ...
 
-    def close_code(self, receive: Receive) -> int | None: ...
+    def close_code(self, receive: Receive, told: int | None) -> int: ...
 
 
 class Peer(NamedTuple):

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from .websocket_series import WebSocketCells
 
 _NORMAL: Final = 1000
-_NO_CODE: Final = 1005
-_LOST: Final = 1006
 
 
 class WebSocket(RequestNote):
@@ -46,7 +44,7 @@ class WebSocket(RequestNote):
                 if self._cells is not None:
                     self._cells.received(_size(message))
             elif message["type"] == "websocket.disconnect":
-                self._disconnected(message.get("code", _NO_CODE))
+                self._disconnected(message)
         except Exception as error:
             self._recorder.report("recorder", error)
         return message
@@ -76,7 +74,7 @@ class WebSocket(RequestNote):
         if self._cells is None:
             self._refused(500 if is_own_failure else recorder.server.unaccepted)
         else:
-            self._close(recorder.server.close_code(self._receive) or recorder.server.abandoned)
+            self._close(recorder.server.close_code(self._receive, None))
         if self.exceptions is not None:
             recorder.websockets.exceptions(self.template or UNROUTED, self.exceptions)
             self.exceptions = None
@@ -93,11 +91,11 @@ class WebSocket(RequestNote):
             cells.opened()
             self._cells = cells
 
-    def _disconnected(self, code: int) -> None:
+    def _disconnected(self, message: Message) -> None:
         if self._cells is None:
             self._refused(CLIENT_CLOSED_REQUEST)
         else:
-            self._close(code)
+            self._close(self._recorder.server.close_code(self._receive, message.get("code")))
 
     def _closed(self, message: Message) -> None:
         if self._cells is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from gunicorn.workers.gasgi import ASGIWorker
 
@@ -16,7 +16,8 @@ from ..storage.journal import Phase
 from .asynchronous import ServesASGI, watch_protocols
 from .interface import require_interface
 
-_ANSWERED = "prometheus_answered"
+_ANSWERED: Final = "prometheus_answered"
+_INTERNAL_ERROR: Final = 1011
 
 
 class GunicornServer:
@@ -26,7 +27,6 @@ class GunicornServer:
     """
 
     unaccepted = 403
-    abandoned = 1011
     is_gone = staticmethod(attrgetter("_closed"))
 
     def connection_of(self, receive: Receive) -> object | None:
@@ -35,9 +35,9 @@ class GunicornServer:
     def answered(self, connection: object) -> int:
         return getattr(connection, _ANSWERED, CLIENT_CLOSED_REQUEST)
 
-    def close_code(self, receive: Receive) -> int | None:
-        code: int | None = getattr(getattr(receive, "__self__", None), "close_code", None)
-        return code
+    def close_code(self, receive: Receive, told: int | None) -> int:
+        # An application that is done with an open websocket leaves the close to Gunicorn, which takes it for a failure.
+        return told or getattr(getattr(receive, "__self__", None), "close_code", None) or _INTERNAL_ERROR
 
 
 class PrometheusASGIWorker(ServesASGI, ASGIWorker):

@@ -20,6 +20,8 @@ from .connections import ConnectionsMeter
 from .interface import require_interface
 
 _ANSWERED: Final = "prometheus_answered"
+_NO_CODE: Final = 1005
+_LOST: Final = 1006
 _REASONS: Final = {
     "HttpParserInvalidMethodError": "invalid_request_method",
     "HttpParserInvalidURLError": "invalid_request_line",
@@ -30,7 +32,6 @@ class UvicornServer:
     """What uvicorn does: one object serves a request, and drops what is sent once it is disconnected."""
 
     unaccepted = 500
-    abandoned = 1006
     is_gone = staticmethod(attrgetter("disconnected"))
 
     def connection_of(self, receive: Receive) -> object | None:
@@ -40,10 +41,13 @@ class UvicornServer:
     def answered(self, connection: object) -> int:
         return getattr(connection, _ANSWERED, CLIENT_CLOSED_REQUEST)
 
-    def close_code(self, receive: Receive) -> int | None:
-        connection = getattr(getattr(receive, "__self__", None), "conn", None)
-        code: int | None = getattr(getattr(connection, "close_rcvd", None), "code", None)
-        return code
+    def close_code(self, receive: Receive, told: int | None) -> int:
+        connection: Any = getattr(getattr(receive, "__self__", None), "conn", None)
+        if hasattr(connection, "close_rcvd") and told in (None, _NO_CODE):
+            # Of a connection that is lost, uvicorn says the same as of a client that gave no code.
+            return getattr(connection.close_rcvd, "code", _LOST)
+        # One that its application is done with is closed without a frame.
+        return told or _LOST
 
 
 class CountedConnections(set[Any]):
