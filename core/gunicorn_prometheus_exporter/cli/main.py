@@ -11,10 +11,11 @@ from typing import Final
 from ..settings import SettingsError
 from .check_config import CHECK_CONFIG
 from .command import Command
+from .health import HEALTH
 from .serve import SERVE
 
 _NAME: Final = "gunicorn-prometheus-exporter"
-_COMMANDS: Final[tuple[Command, ...]] = (SERVE, CHECK_CONFIG)
+_COMMANDS: Final[tuple[Command, ...]] = (SERVE, CHECK_CONFIG, HEALTH)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
