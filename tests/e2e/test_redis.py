@@ -326,3 +326,73 @@ def test_without_the_library(gunicorn: START, tmp_path: Path) -> None:
     assert server.process.wait(30) == 1
     assert "pip install 'gunicorn-prometheus-exporter[redis]'" in server.log()
     assert "Traceback" not in server.log()
+
+
+def test_an_endpoint_that_shows_the_fleet(gunicorn: START, redis_server: REDIS) -> None:
+    """A server's own endpoint may show what all have counted; when Redis hangs it shows what it saw last, at once."""
+    kept = redis_server()
+    first = gunicorn(HELLO, env=configured(kept, REDIS_SCOPE="fleet"))
+    second = gunicorn(HELLO, env=configured(kept, PROMETHEUS_INSTANCE_ID="pod-2"))
+    for _ in range(7):
+        assert first.get().status == second.get().status == 200
+    first.scrape_until(lambda e: e.total(REQUESTS) == 14)
+    assert second.scrape().total(REQUESTS) == 7
+    assert second.stop() == 0
+    second.process.wait(10)
+    first.scrape_until(lambda e: e.value("gunicorn_workers_configured") == 1)
+    assert first.get().status == 200
+    first.scrape_until(lambda e: e.total(REQUESTS) == 15)
+    kept.pause()
+    first.scrape_once()
+    for _ in range(3):
+        started = time.monotonic()
+        assert first.scrape_once().total(REQUESTS) == 15
+        assert time.monotonic() - started < 2.0
+        time.sleep(0.3)
+    kept.resume()
+    assert first.get().status == 200
+    first.scrape_until(lambda e: e.total(REQUESTS) == 16, timeout=30)
+
+
+def test_a_restarted_instance_goes_on(gunicorn: START, redis_server: REDIS) -> None:
+    """Killed again and again under its name: the fleet's total has everything, in ever the same few keys."""
+    kept = redis_server()
+    sent = 0
+    for _ in range(3):
+        server = gunicorn(HELLO, env=configured(kept, REDIS_TTL_SECONDS="1"))
+        for _ in range(5):
+            assert server.get().status == 200
+            sent += 1
+        published(kept.client(), sent)
+        server.signal(signal.SIGKILL)
+        server.stop()
+        time.sleep(1.2)
+    server = gunicorn(HELLO, env=configured(kept, REDIS_TTL_SECONDS="1", REDIS_SCOPE="fleet"))
+    server.scrape_until(lambda e: e.total(REQUESTS) == sent)
+    wait_until(lambda: len(sources(kept.client())) == 1, 10)
+    server.scrape_until(lambda e: e.total(REQUESTS) == sent)
+    assert requests(kept.client()) == sent
+
+
+def test_taken_for_gone_during_an_outage(gunicorn: START, redis_server: REDIS) -> None:
+    """A network that is away for longer than the time to live: the counts have moved on, and come once all the same."""
+    kept = redis_server()
+    server = gunicorn(HELLO, env=configured(kept, REDIS_TTL_SECONDS="1"))
+    other = gunicorn(HELLO, env=configured(kept, REDIS_TTL_SECONDS="1", PROMETHEUS_INSTANCE_ID="pod-2"))
+    for _ in range(5):
+        assert server.get().status == 200
+    published(kept.client(), 5)
+    before = {source.incarnation for source in sources(kept.client()) if source.instance == "pod-1"}
+    # Only its master stands still: nobody hears of it, while its worker goes on.
+    os.kill(server.pid, signal.SIGSTOP)
+    for _ in range(5):
+        assert server.get().status == 200
+    other.signal(signal.SIGKILL)
+    other.stop()
+    third = gunicorn(HELLO, env=configured(kept, REDIS_TTL_SECONDS="1", PROMETHEUS_INSTANCE_ID="pod-3"))
+    wait_until(lambda: not before & {source.incarnation for source in sources(kept.client())}, 60)
+    os.kill(server.pid, signal.SIGCONT)
+    assert server.get().status == 200
+    published(kept.client(), 11)
+    assert third.get().status == 200
+    published(kept.client(), 12)

@@ -6,7 +6,7 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from .. import process
 from ..catalogue import CATALOGUE, UNROUTED
@@ -14,13 +14,9 @@ from ..failures import Failures
 from ..gunicorn_versions import reexec_arguments
 from ..recorder.recovery import recover_slot
 from ..recorder.series import CappedCounter
-from ..scrape.stores import source_of
 from ..server.fork_gate import ForkGate
 from ..settings import Settings, SettingsError, read_settings
 from ..settings.variables import remarks
-from ..storage.memory import MemoryStore
-from ..storage.published import PublishedDirectory
-from ..storage.segment import Segment
 from ..storage.segments import Segments
 from . import handover
 from .gunicorn_settings import fill_in, hand_over
@@ -32,10 +28,8 @@ from .nameplate import Nameplate
 from .readiness import Readiness
 from .sampler import Sampler
 from .seat import Seat
+from .sharing import sharing_of
 from .storage import open_store, unusable, what_to_leave
-
-if TYPE_CHECKING:
-    from ..redis.publisher import Publisher
 
 
 class Master:
@@ -91,16 +85,16 @@ class Master:
         here.bind(self.store, self._segments)
         here.failures.send_to(errors.increment)
         self._readiness = Readiness(self.store)
-        self._publisher = self._make_publisher(counters)
+        self._sharing = sharing_of(self.store, self.settings, here.failures, self._slot.owner, counters)
         self._port = MetricsPort(
-            source_of(self.store),
+            self._sharing.source,
             self.settings,
             here.failures,
             gate,
             left.listener,
-            before_scrape=self._sampler.sample,
+            before_scrape=self._look,
             is_ready=lambda: self._readiness.is_ready(self.settings.ready_workers),
-            extra=() if self._publisher is None else (self._publisher.metrics,),
+            extra=[self._sharing.metrics],
         )
         here.when_worker_is_born.append(self._let_go)
         self._lifecycle = Lifecycle(
@@ -124,8 +118,7 @@ class Master:
         self._lifecycle.watch(arbiter)
         self._sampler.watch(arbiter)
         self._readiness.watch(arbiter)
-        if self._publisher is not None:
-            self._publisher.start()
+        self._sharing.start()
 
     def seat_worker(self) -> Seat:
         """A seat for the worker that is about to be forked. Raises OSError, NoSlotError."""
@@ -157,13 +150,7 @@ class Master:
         if self.settings is old:
             return
         self._port.follow(self.settings, self._log)
-        if self.settings.redis_enabled != old.redis_enabled:
-            self._log.warning("gunicorn-prometheus-exporter: REDIS_ENABLED takes effect with the next start.")
-        elif self._publisher is not None:
-            try:
-                self._publisher.follow(self.settings)
-            except SettingsError as error:
-                self._log.error("%s\nMetrics are published as they were before.", error)
+        self._sharing.follow(self.settings, old, self._log)
 
     def close(self) -> None:
         """Stop serving, and leave the storage: a private one goes with its last master. Safe to call again."""
@@ -173,21 +160,15 @@ class Master:
         self._lifecycle.settle()
         self._sampler.close()
         self._port.close()
-        if self._publisher is not None:
-            self._publisher.close()
-            self.failures.flush()
+        self._sharing.close()
+        self.failures.flush()
         self.store.slots.let_go(self._slot)
         self.store.close()
 
-    def _make_publisher(self, counters: Segment) -> Publisher | None:
-        if not self.settings.redis_enabled or not isinstance(self.store, MemoryStore | PublishedDirectory):
-            return None
-        # Whoever does not use Redis does not load what belongs to it.
-        from ..redis.publisher import Publisher
-
-        failed = CappedCounter(counters, CATALOGUE["gunicorn_exporter_redis_publish_failures"], 1, [])
-        failed.start()
-        return Publisher(self.store, self.settings, self.failures, self._slot.owner, failed.increment)
+    def _look(self) -> None:
+        """Before a scrape: bring up to date what it is to show."""
+        self._sampler.sample()
+        self._sharing.look()
 
     def _install_hooks(self) -> None:
         guarded = self._guarded
@@ -229,8 +210,7 @@ class Master:
         self._port.abandon()
         self._sampler.abandon()
         self._readiness.abandon()
-        if self._publisher is not None:
-            self._publisher.abandon()
+        self._sharing.abandon()
 
     def _child_exit(self, arbiter: Any, worker: Any) -> None:
         self._lifecycle.reaped(worker, sys._getframe(1))

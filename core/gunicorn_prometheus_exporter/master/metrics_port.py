@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client.core import Metric
 
 from ..failures import Failures
+from ..scrape.reader import ReadingSource
 from ..scrape.scraper import Scraper
 from ..scrape.source import SegmentSource
 from ..server.fork_gate import ForkGate
@@ -25,7 +26,7 @@ class MetricsPort:
 
     def __init__(
         self,
-        source: SegmentSource,
+        source: SegmentSource | ReadingSource,
         settings: Settings,
         failures: Failures,
         gate: ForkGate,

@@ -83,6 +83,10 @@ class Fleet:
         self._found = _Found(_readings(round_), self._clock())
         self._lists.forget(chain.from_iterable(shelf.key_lists for shelf in self._shelves.values()))
 
+    def abandon(self) -> None:
+        """In a forked child: the connections are the parent's."""
+        self._connection.abandon()
+
     def readings(self) -> Readings:
         """What the last `refresh` that succeeded has found."""
         found = self._found

@@ -28,20 +28,34 @@ from .connection import RedisConnection, RedisTrouble
 from .instance import instance_name, source_info
 from .layout import Keys
 from .publication import Publication, RedisLostData
+from .retirer import Retirer
 
 COMPONENT: Final = "redis"
 THREAD_NAME: Final = "gunicorn-prometheus-publisher"
 
 _LONGEST_PAUSE: Final = 10.0
 _LONGEST_GOODBYE: Final = 5.0
+_RETIRE_SECONDS: Final = 30.0
+_RETIRE_AT_ONCE: Final = 1.0
 # Redis may come and go: at most so often is that worth a line, in seconds.
 _SILENCE: Final = 60.0
 # A thread that waits for Redis holds no lock that a child could need, so a fork need not wait for it for long.
-_FORK_WAIT: Final = 0.1
+FORK_WAIT: Final = 0.1
 _FAMILIES: Final = (
     CATALOGUE["gunicorn_exporter_redis_up"],
     CATALOGUE["gunicorn_exporter_redis_publish_duration_seconds"],
 )
+
+
+def start_thread(run: Callable[[], None], name: str) -> threading.Thread:
+    """A thread that gets no signals: those are the arbiter's, whose system calls they must interrupt."""
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return thread
 
 
 class Publisher:
@@ -64,9 +78,12 @@ class Publisher:
         self._owner = owner
         self._failed = failed
         self._settings = settings
-        self._gate = ForkGate(fork_timeout=_FORK_WAIT)
+        self._gate = ForkGate(fork_timeout=FORK_WAIT)
         self._connection = RedisConnection(settings)
         self._publication = self._make_publication()
+        self._retirer = self._make_retirer()
+        self._retires_at = 0.0
+        self._retires_in_vain = False
         self._follows: tuple[Settings, RedisConnection] | None = None
         self._lock: int | None = None
         self._up: bool | None = None
@@ -80,13 +97,7 @@ class Publisher:
     def start(self) -> None:
         """Publish from now on. Harmless to call again."""
         if self._thread is None and not self._stopped.is_set():
-            self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
-            # The thread inherits the mask: signals are the arbiter's, whose system calls they must interrupt.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            try:
-                self._thread.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            self._thread = start_thread(self._run, THREAD_NAME)
 
     def follow(self, settings: Settings) -> None:
         """Publish as the new ``settings`` say, from the next interval on. Raises SettingsError and changes nothing."""
@@ -141,7 +152,26 @@ class Publisher:
             self._failures.count(COMPONENT, error)
             return self._failure(f"{type(error).__name__}: {error}")
         self._success()
+        self._retire_now_and_then()
         return self._settings.redis_publish_interval
+
+    def _retire_now_and_then(self) -> None:
+        """Do what falls to one of those who share Redis, so that it also happens where nobody serves a fleet."""
+        now = time.monotonic()
+        if now < self._retires_at:
+            return
+        pause = min(_RETIRE_SECONDS, self._settings.redis_ttl_seconds)
+        self._retires_at = now + float(pause * random.uniform(0.5, 1.5))  # noqa: S311
+        try:
+            self._retirer.run(seconds=_RETIRE_AT_ONCE)
+        except RedisTrouble as error:
+            if not self._retires_in_vain:
+                self._failures.announce(f"What instances that are gone have counted is not put together: {error}")
+            self._retires_in_vain = True
+        except Exception as error:
+            self._failures.count(COMPONENT, error)
+        else:
+            self._retires_in_vain = False
 
     def _is_publisher(self) -> bool:
         if self._lock is None:
@@ -159,6 +189,7 @@ class Publisher:
         old = self._connection
         (self._settings, self._connection), self._follows = self._follows, None
         self._publication = self._make_publication()
+        self._retirer = self._make_retirer()
         old.close()
 
     def _make_publication(self) -> Publication:
@@ -172,6 +203,9 @@ class Publisher:
             source_info(settings),
             None if settings.redis_ttl_disabled else float(settings.redis_ttl_seconds),
         )
+
+    def _make_retirer(self) -> Retirer:
+        return Retirer(self._connection, Keys(self._settings.redis_key_prefix), self._failures.count)
 
     def _failure(self, reason: str) -> float:
         """Note that a publish failed because of ``reason``; return how long to leave Redis alone."""
