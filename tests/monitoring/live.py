@@ -19,8 +19,11 @@ import yaml
 from tests.e2e.harness import ROOT, free_port, wait_until
 
 RULES = ROOT / "monitoring" / "prometheus" / "rules"
-# Not the window in which restarts are counted: nothing waits for its end, and restarts take their time.
-_DURATION = re.compile(r"(?:(?<=\[)(?<!start_time_seconds\[)|(?<=offset )|(?<=for: ))(\d+)([smhd])\b")
+# Not the window of an increase: nothing waits for its end, and some events take their time.
+_DURATION = re.compile(
+    r"(?P<counted>(?:increase|changes)\([^\[\]]*\[\w+\])"
+    r"|(?:(?<=\[)|(?<=offset )|(?<=for: ))(?P<number>\d+)(?P<unit>[smhd])\b"
+)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -31,7 +34,9 @@ def shortened(rules: str) -> str:
     """
 
     def short(match: re.Match[str]) -> str:
-        seconds = int(match[1]) * _SECONDS[match[2]]
+        if match["counted"]:
+            return match["counted"]
+        seconds = int(match["number"]) * _SECONDS[match["unit"]]
         after = seconds / 60 if seconds <= 300 else 5 + 2 * math.log2(seconds / 300)
         return f"{round(after * 1000)}ms"
 

@@ -14,12 +14,14 @@ from signal import SIGHUP, SIGKILL
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.docs.snippets import blocks
 from tests.e2e.harness import ROOT, Gunicorn, free_port, wait_until
 from tests.monitoring.board import PanelQuery, queries
-from tests.monitoring.live import Prometheus
-from tests.monitoring.static_target import StaticTarget
+from tests.monitoring.live import RULES, Prometheus
+from tests.monitoring.sidecar import Sidecar
+from tests.redis.servers import RedisServer
 
 APP = Path(__file__).with_name("troubles_app.py")
 HEALTHY = ("healthy_sync", "healthy_gthread")
@@ -43,8 +45,11 @@ EXPECTED = {
     },
     "booting": {"GunicornWorkersKilled", "GunicornWorkersMissing"},
     "leaking": {"GunicornWorkerMemoryGrowing"},
-    "redis": {"GunicornRedisDown", "GunicornRedisPublishFailing", "GunicornRedisPublishSlow"},
+    "redis": {"GunicornRedisDown", "GunicornRedisPublishFailing"},
+    "sidecar": {"GunicornMasterGone"},
 }
+# While Redis is slow; then it is stopped.
+EXPECTED_AT_FIRST = {"redis": {"GunicornRedisPublishSlow"}}
 # For which the server has to be restarted, and at last stopped.
 EXPECTED_AT_THE_END = {"leaking": {"GunicornMasterRestarting", "GunicornTargetDown"}}
 JOBS = (*HEALTHY, *EXPECTED)
@@ -58,6 +63,9 @@ class Site:
         self._stack = stack
         self._over = threading.Event()
         self._servers: dict[str, Gunicorn] = {}
+        self._redis = RedisServer()
+        stack.callback(self._redis.remove)
+        self._redis_is_slow = True
 
     def __getitem__(self, job: str) -> Gunicorn:
         return self._servers[job]
@@ -66,7 +74,12 @@ class Site:
         with ThreadPoolExecutor() as starters:
             for job, options in _OPTIONS.items():
                 starters.submit(self.start_one, job, **options)
-        assert self._servers.keys() == _OPTIONS.keys()
+            starters.submit(self.start_one, "redis", env={"REDIS_PORT": str(self._redis.port), **_REDIS})
+            starters.submit(self.start_one, "sidecar", env={"SIDECAR_MODE": "true"}, serves=False)
+        assert self._servers.keys() == self.ports.keys()
+        directory = self["sidecar"].directory
+        assert directory is not None
+        self._stack.enter_context(Sidecar(directory, self.ports["sidecar"]))
 
     def start_one(self, job: str, **options: Any) -> None:
         server = Gunicorn(APP, metrics_port=self.ports[job], **options)
@@ -88,6 +101,7 @@ class Site:
         for path in ("/fails", "/handles", "/breaks", "/exporter-fails", "\x01"):
             bothers.append(self._asks("failing", path, pause=0.1))
         bothers += [self._asks("failing", "/hang"), self._hang_up]
+        bothers += [self._asks("redis", "/", pause=0.1), self._slow_redis_down]
         bothers += [self._asks("failing", f"/one-of-many/{number}", pause=1.0) for number in range(12)]
         threads = [threading.Thread(target=self._until_over, args=(bother,)) for bother in bothers]
         for thread in threads:
@@ -116,6 +130,19 @@ class Site:
 
         return ask
 
+    def stop_redis(self) -> None:
+        self._redis_is_slow = False
+        self._redis.stop()
+
+    def _slow_redis_down(self) -> None:
+        if not self._redis_is_slow:
+            self._over.wait()
+            return
+        self._redis.pause()
+        self._over.wait(1.6)
+        self._redis.resume()
+        self._over.wait(0.05)
+
     def _hang_up(self) -> None:
         """HUP, so that workers end for a reason that is none to worry about."""
         self["healthy_gthread"].signal(SIGHUP)
@@ -132,6 +159,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "booting": {"workers": 2},
     "leaking": {},
 }
+_REDIS = {"REDIS_ENABLED": "true", "REDIS_PUBLISH_INTERVAL": "0.1", "REDIS_TIMEOUT": "10"}
 
 
 @pytest.mark.timeout(300)
@@ -143,11 +171,14 @@ def test_alerts_fire_and_panels_show(prometheus_binary: Path, tmp_path: Path) ->
         prometheus = stack.enter_context(Prometheus(prometheus_binary, tmp_path, site.ports))
         wait_until(lambda: ("GunicornMetricsAbsent", "") in _firing(prometheus), 20, "GunicornMetricsAbsent")
         site.start()
-        stack.enter_context(StaticTarget(site.ports["redis"]))
         stack.enter_context(site.bothered())
         # What happens before the first scrape is no increase.
         wait_until(lambda: len(prometheus.instant("up == 1")) == len(JOBS), 20, "a scrape of each")
+        # What the dashboard offers to choose from.
+        assert {one["metric"]["job"] for one in prometheus.instant("gunicorn_exporter_series")} == set(JOBS)
         _make_trouble(site)
+        _wait_for_alerts(prometheus, EXPECTED_AT_FIRST)
+        site.stop_redis()
         _wait_for_alerts(prometheus, EXPECTED)
         assert _without_data(prometheus) == []
         assert _empty_overview(prometheus, HEALTHY[0]) == set()
@@ -164,6 +195,7 @@ def _make_trouble(site: Site) -> None:
     """What is done once."""
     (site["booting"].home / "slow-to-boot").touch()
     site["booting"].signal(SIGKILL, site["booting"].worker_pids()[0])
+    site["sidecar"].stop(SIGKILL)
     directory = site["failing"].directory
     assert directory is not None
     (directory / "counter_99.db").write_bytes(b"\xff" * 100)
@@ -224,3 +256,10 @@ def _queries_of_pages() -> Iterator[tuple[str, str]]:
         for block in blocks(page.read_text(encoding="utf-8")):
             if block.language == "promql":
                 yield f"{page.relative_to(ROOT)}, line {block.line}", block.text
+
+
+def test_every_alert_is_tried() -> None:
+    tried = {"GunicornMetricsAbsent"}.union(*EXPECTED.values(), *EXPECTED_AT_FIRST.values())
+    tried.update(*EXPECTED_AT_THE_END.values())
+    alerts = yaml.safe_load((RULES / "gunicorn-alerts.yml").read_text())["groups"]
+    assert tried == {rule["alert"] for group in alerts for rule in group["rules"]}

@@ -77,8 +77,9 @@ def test_the_metrics_in_the_rules_exist(path: Path) -> None:
 
 
 def test_shortened_rules_keep_the_order_of_their_windows() -> None:
-    text = "x[3d] y[1h] z[5m] offset 3h for: 2m ratio_rate5m"
-    assert shortened(text) == "x[24510ms] y[12170ms] z[5000ms] offset 15340ms for: 2000ms ratio_rate5m"
+    text = 'x[3d] y[1h] z[5m] offset 3h for: 2m ratio_rate5m increase(c{d="1"}[10m])'
+    short = 'x[24510ms] y[12170ms] z[5000ms] offset 15340ms for: 2000ms ratio_rate5m increase(c{d="1"}[10m])'
+    assert shortened(text) == short
 
 
 @pytest.mark.parametrize("page", ["monitoring.md", "runbook.md"])
