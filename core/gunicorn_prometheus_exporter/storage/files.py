@@ -18,6 +18,7 @@ from .slots import Slots
 
 _PRIVATE_PREFIX = "gunicorn-prometheus-"
 _LOCK_WAIT_SECONDS = 5.0
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 OnFailure = Callable[[str, BaseException], None]
 
@@ -65,7 +66,14 @@ class FileStore:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def _open(self, path: str) -> int:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        fd = os.open(path, _FLAGS, 0o644)
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
+            # A second name may be that of somebody's file, which would be overwritten, and given away.
+            os.close(fd)
+            self._on_failure("storage", FileExistsError(f"{path} is no file of this server's, and is replaced"))
+            os.unlink(path)
+            fd = os.open(path, _FLAGS | os.O_EXCL, 0o644)
         if os.geteuid() == 0 and self._uid != 0:
             os.fchown(fd, self._uid, self._gid)
         return fd

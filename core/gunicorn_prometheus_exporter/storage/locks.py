@@ -19,8 +19,9 @@ class LockFiles:
 
     def try_lock(self, owner: str) -> int | None:
         fd = try_lock(os.path.join(self._directory, lock_name(owner)))
-        if fd is not None and os.geteuid() == 0 and self._uid != 0:
-            # What the application forks takes slots too, without the master's privileges.
+        if fd is not None and os.geteuid() == 0 and self._uid != 0 and os.fstat(fd).st_nlink == 1:
+            # What the application forks takes slots too, without the master's privileges. A second name may be that of
+            # somebody's file.
             os.fchown(fd, self._uid, self._gid)
         return fd
 
@@ -32,7 +33,7 @@ def try_lock(path: str) -> int | None:
     Raises OSError if the file cannot be opened or the file system has no locks.
     """
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
         try:
             taken = _flock(fd)
         except BaseException:
@@ -48,7 +49,7 @@ def try_lock(path: str) -> int | None:
 def is_held(path: str) -> bool:
     """Whether a living process holds the lock file at ``path``. False if there is no such file."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:
