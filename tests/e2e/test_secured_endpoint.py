@@ -279,7 +279,7 @@ def test_settings_that_cannot_be_used(gunicorn: START, tmp_path: Path) -> None:
     server = gunicorn(APP, env=env, wait=False)
     assert server.process.wait(20) == 1
     assert f"{tmp_path}/none.pem cannot be read: No such file or directory" in server.log()
-    assert "PROMETHEUS_BEARER_TOKEN (exporter.prometheus.bearer_token): is not a token" in server.log()
+    assert "PROMETHEUS_BEARER_TOKEN (environment): is not a token" in server.log()
     assert "Traceback" not in server.log()
 
 

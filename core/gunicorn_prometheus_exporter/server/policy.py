@@ -65,7 +65,7 @@ def read_policy(settings: Settings) -> Policy:
     path = settings.web_config_file
     web = WebConfig() if path is None else collect(lambda: read_web_config(path), WebConfig())
     tls = collect(lambda: _tls_config(settings, web), None)
-    context = None if tls is None or problems else collect(lambda: _context(settings, web, tls), None)
+    context = None if tls is None else collect(lambda: _context(settings, web, tls), None)
     token = collect(lambda: _token(settings), None)
     if web.users:
         collect(lambda: _import_bcrypt(settings), None)
@@ -97,12 +97,7 @@ def _tls_config(settings: Settings, web: WebConfig) -> TlsConfig | None:
     if web.tls is not None:
         both = f"has a tls_server_config, but {settings.place('ssl_certfile')} is set too; use one of them"
         raise SettingsError([f"{settings.place('web_config_file')}: {both}"])
-    if settings.ssl_certfile is None:
-        raise SettingsError([f"{settings.place('ssl_certfile')}: is not set, and TLS needs a certificate"])
     authorities = settings.ssl_client_cafile or settings.ssl_client_capath
-    if settings.ssl_client_auth_required and not authorities:
-        where = "PROMETHEUS_SSL_CLIENT_CAFILE or PROMETHEUS_SSL_CLIENT_CAPATH (exporter.prometheus.ssl)"
-        raise SettingsError([f"{where}: is not set, and without it no client's certificate is good"])
     optional = ssl.CERT_OPTIONAL if authorities else ssl.CERT_NONE
     return TlsConfig(
         cert_file=settings.ssl_certfile,

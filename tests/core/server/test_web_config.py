@@ -196,7 +196,7 @@ def test_problems_of_all_kinds_at_once(tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     file.write_text("colour: blue")
     with pytest.raises(SettingsError) as caught:
-        read_policy(Settings(web_config_file=str(file), bearer_token="x", ssl_enabled=True))
+        read_policy(Settings(web_config_file=str(file), bearer_token="x", ssl_enabled=True, ssl_certfile="none.pem"))
     assert len(caught.value.problems) == 3
 
 
