@@ -78,6 +78,7 @@ class _Choice:
         self._values: dict[str, Any] = {}
         self._places: dict[str, Place] = {}
         self._wrong: dict[str, str] = {}
+        self._unclear: set[str] = set()
         for definition in definitions():
             self._choose(definition, entry_of(definition, environment), file)
         self._turn_tls_on()
@@ -90,16 +91,19 @@ class _Choice:
             if redis or not problem.startswith("REDIS_"):
                 yield problem
         for names, complaint in complaints(self.settings):
-            if self._wrong.keys().isdisjoint(names):
+            if self._unclear.isdisjoint(names):
                 yield f"{self.settings.place(names[0])}: {complaint}"
 
     def _choose(self, definition: Definition, entry: Entry | None, file: YamlFile | None) -> None:
         if entry is not None and (problem := _problem(definition, entry)):
             self._wrong[definition.name] = problem
+            self._unclear.add(definition.name)
             entry = None
         if entry is None and file is not None:
             entry = _from_file(definition, file)
-        if entry is not None and _problem(definition, entry) is None:
+        if entry is not None and _problem(definition, entry):
+            self._unclear.add(definition.name)
+        elif entry is not None:
             self._values[definition.name] = definition.kind.parse(entry.raw)
             self._places[definition.name] = entry.place
 

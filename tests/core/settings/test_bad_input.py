@@ -170,6 +170,10 @@ VALUES = {
         "prometheus: {ssl: {enabled: true}}",
         "exporter.prometheus.ssl.enabled (exporter.yml:2): TLS needs a certificate (PROMETHEUS_SSL_CERTFILE)",
     ),
+    "TLS with a certificate that is none": (
+        "prometheus: {ssl: {enabled: true, certfile: [server.pem]}}",
+        "exporter.prometheus.ssl.certfile (exporter.yml:2): ['server.pem'] is not a line of text",
+    ),
     "a key without its certificate": (
         "ssl: {keyfile: key.pem}",
         "exporter.ssl.keyfile (exporter.yml:2): a key needs its certificate (PROMETHEUS_SSL_CERTFILE)",
@@ -259,6 +263,10 @@ VARIABLES = {
     "TLS without a certificate": (
         {"PROMETHEUS_SSL_ENABLED": "true"},
         "PROMETHEUS_SSL_ENABLED (environment): TLS needs a certificate (PROMETHEUS_SSL_CERTFILE)",
+    ),
+    "TLS with a certificate that is none": (
+        {"PROMETHEUS_SSL_ENABLED": "true", "PROMETHEUS_SSL_CERTFILE": "server\t.pem"},
+        "PROMETHEUS_SSL_CERTFILE (environment): 'server\\t.pem' is not a line of text",
     ),
     "a URL with a secret": (
         {"REDIS_ENABLED": "true", "PROMETHEUS_REDIS_URL": "redis.example:hunter2"},

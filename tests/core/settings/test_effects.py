@@ -10,16 +10,7 @@ from gunicorn_prometheus_exporter.settings.definition import definitions
 
 TESTS = Path(__file__).parents[2]
 # Settings without such a test so far. A new one does not belong here.
-WITHOUT = {
-    "bearer_token",
-    "bearer_token_file",
-    "health_auth",
-    "ready_workers",
-    "redis_instance_label",
-    "redis_scope",
-    "redis_sentinel_password",
-    "web_config_file",
-}
+WITHOUT = {"redis_instance_label", "redis_scope", "redis_sentinel_password"}
 
 
 def marked() -> Iterator[tuple[str, str]]:

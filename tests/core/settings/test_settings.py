@@ -118,6 +118,23 @@ def test_methods() -> None:
     assert read_settings({"PROMETHEUS_METHODS": "GET, POST,PURGE"}).methods == ("GET", "POST", "PURGE")
 
 
+def test_a_certificate_turns_tls_on(tmp_path: Path) -> None:
+    """Wherever it is named, unless the same place says otherwise; a file's example has the switch as well."""
+    certificate = {"PROMETHEUS_SSL_CERTFILE": "server.pem"}
+    assert read_settings(certificate).ssl_enabled
+    assert not read_settings({**certificate, "PROMETHEUS_SSL_ENABLED": "false"}).ssl_enabled
+    load_yaml_config(yaml_file(tmp_path, "exporter: {prometheus: {ssl: {enabled: false, certfile: other.pem}}}"))
+    assert not read_settings({}).ssl_enabled
+    assert read_settings(certificate).ssl_enabled
+
+
+def test_secrets_are_not_in_the_representation() -> None:
+    """It may be logged."""
+    settings = read_settings({"REDIS_PASSWORD": "hunter2", "PROMETHEUS_REDIS_URL": "redis://:hunter2@redis"})
+    assert settings.redis_password == "hunter2"
+    assert "hunter2" not in repr(settings)
+
+
 def test_settings_are_immutable() -> None:
     """Read once, in force until they are read again."""
     with pytest.raises(dataclasses.FrozenInstanceError):
