@@ -117,3 +117,35 @@ def test_tls(redis_server: START_REDIS, started: START) -> None:
         }
     )
     published(server.client(), "gunicorn")
+
+
+@pytest.mark.setting("redis_sentinel_hosts", "redis_sentinel_service", "redis_sentinel_password")
+def test_sentinel_with_a_password(redis_server: START_REDIS, started: START) -> None:
+    """The server is asked for at a Sentinel that talks to nobody without its own password."""
+    primary = redis_server()
+    sentinel = redis_server(
+        sentinel=f"sentinel monitor metrics 127.0.0.1 {primary.port} 1\nrequirepass hunter2\n", password="hunter2"
+    )
+    started(
+        {
+            "redis.sentinel.hosts": f"127.0.0.1:{sentinel.port}",
+            "redis.sentinel.service": "metrics",
+            "redis.sentinel.password": "hunter2",
+        }
+    )
+    published(primary.client(), "gunicorn")
+
+
+@pytest.mark.setting("redis_scope", "redis_instance_label")
+def test_what_the_endpoint_shows(redis_server: START_REDIS, started: START) -> None:
+    """All who share the prefix, each under its name."""
+    server = redis_server()
+    common = {"redis.port": server.port, "redis.scope": "fleet", "redis.publish_interval": 0.1}
+    first = started({**common, "redis.instance_id": "web-1", "redis.instance_label": True})
+    second = started({**common, "redis.instance_id": "web-2"})
+    for requests, gunicorn in enumerate((first, second), 1):
+        for _ in range(requests):
+            assert gunicorn.get("/200").status == 200
+    name = "gunicorn_http_requests_total"
+    first.scrape_until(lambda e: [e.total(name, instance_id=f"web-{n}") for n in (1, 2)] == [1, 2], 20)
+    assert not second.scrape_until(lambda e: e.total(name) == 3, 20).samples(name, instance_id="web-1")
