@@ -65,15 +65,15 @@ class RequestNote:
 
     def handled(self, error: BaseException, source: str) -> None:
         """``error`` was raised, and the framework ``source`` or its user answered it."""
-        self._note(error, True, source)
+        self._note(the_one_inside(error), True, source)
 
     def unhandled(self, error: BaseException, source: str) -> None:
         """``error`` was raised and nobody handled it: it becomes a 500, or escapes to the server."""
-        self._note(error, False, source)
+        self._note(the_one_inside(error), False, source)
 
     def is_handled(self, error: BaseException) -> bool:
         """Whether the last thing said of ``error``, or of one that it was raised from, is that it was handled."""
-        index = self._index_of(error)
+        index = self._index_of(the_one_inside(error))
         return index is not None and self.exceptions is not None and self.exceptions[index].handled
 
     def _note(self, error: BaseException, handled: bool, source: str) -> None:
@@ -147,6 +147,19 @@ def _mount_point(template: str, moved: str) -> str:
     """The part of ``template`` that matched ``moved``: its first segments, as many, without a catch-all."""
     segments = template.split("/")[: moved.rstrip("/").count("/") + 1]
     return "/".join(segments).partition("*")[0].rstrip("/")
+
+
+def the_one_inside(error: BaseException) -> BaseException:
+    """``error``, or the one exception in it if it is a group of one, which task groups make of what a task raised."""
+    for _ in range(_MAX_CHAIN):
+        # Python 3.10 has groups from a package only.
+        if not any(base.__name__ == "BaseExceptionGroup" for base in type(error).__mro__):
+            break
+        inside: tuple[BaseException, ...] = error.exceptions  # type: ignore[attr-defined]
+        if len(inside) != 1:
+            break
+        error = inside[0]
+    return error
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

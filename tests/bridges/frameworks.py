@@ -39,8 +39,9 @@ PYRAMID = Framework(
     reset_upload=499,
 )
 
-# Gunicorn 25 answers no "Expect: 100-continue" from its asgi worker, and a HEAD with a body.
-_ASGI_LACKS = frozenset({"upload_reset", "download_head"}) if GUNICORN_MAJOR < 26 else frozenset[str]()
+# Gunicorn 25's asgi worker answers no "Expect: 100-continue", HEAD with a body, and tells an application that streams
+# that its client is gone as soon as the request is read.
+_ASGI_LACKS = frozenset({"upload_reset", "download_head", "stream"}) if GUNICORN_MAJOR == 25 else frozenset[str]()
 
 STARLETTE = Framework(
     name="starlette",

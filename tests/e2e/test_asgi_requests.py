@@ -23,6 +23,9 @@ OK = ("GET", "200")
 PAGE = len("Internal Server Error")
 
 
+from_26 = pytest.mark.skipif(GUNICORN_MAJOR == 25, reason="not what Gunicorn 25's asgi worker does")
+
+
 @pytest.fixture(scope="module", params=ASGI_AVAILABLE)
 def site(request: pytest.FixtureRequest, promtool: Path) -> Iterator[Site]:
     """One worker of each class with the ASGI traffic application, shared by the tests of this module."""
@@ -59,7 +62,7 @@ def test_statuses_and_methods(site: Site) -> None:
     assert site.recorded(endpoint, len(expected)).requests == expected
 
 
-@pytest.mark.skipif(GUNICORN_MAJOR < 26, reason="Gunicorn 25 answers HEAD with a body")
+@from_26
 @pytest.mark.parametrize("what", ["plain?size=700&length=1", "stream?parts=3&size=300"])
 def test_head(site: Site, what: str) -> None:
     """No body, no bytes, whatever the application sends."""
@@ -156,6 +159,7 @@ def test_background_failure(site: Site) -> None:
     assert seen.total("gunicorn_http_aborted_responses_total", endpoint=endpoint) == 0
 
 
+@from_26
 def test_server_sent_events(site: Site) -> None:
     """Open for as long as the client wants, then aborted, with what was sent until then."""
     endpoint = site.endpoint("events")
@@ -245,6 +249,7 @@ def test_malformed_requests(site: Site, sent: bytes) -> None:
     assert site.all_requests() == requests
 
 
+@from_26
 def test_malformed_body(site: Site) -> None:
     """The server answers 400 in the application's place, and that is the request's status."""
     endpoint = site.endpoint("read")

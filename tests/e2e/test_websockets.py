@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.e2e.conftest import GUNICORN_MAJOR
 from tests.e2e.exposition import Exposition
 from tests.e2e.harness import Gunicorn
 
@@ -20,6 +21,8 @@ APP = Path(__file__).with_name("asgi_app.py")
 OPEN = "gunicorn_websocket_open"
 OPENED = "gunicorn_websocket_opened_total"
 CLOSED = "gunicorn_websocket_closed_total"
+
+from_26 = pytest.mark.skipif(GUNICORN_MAJOR == 25, reason="not what Gunicorn 25's asgi worker does")
 
 
 def opened(server: Gunicorn, path: str) -> ClientConnection:
@@ -59,6 +62,7 @@ def test_messages(gunicorn: Callable[..., Gunicorn], asgi_worker_class: str) -> 
     server.scrape_until(lambda e: e.total("gunicorn_worker_connections") == 0)
 
 
+@from_26
 def test_close_codes(gunicorn: Callable[..., Gunicorn], asgi_worker_class: str) -> None:
     """The client's code, the application's, and what a lost connection and a failing application leave."""
     server = gunicorn(APP, worker_class=asgi_worker_class)
@@ -91,6 +95,7 @@ def test_close_codes(gunicorn: Callable[..., Gunicorn], asgi_worker_class: str) 
     assert seen.total(OPEN) == 0
 
 
+@from_26
 def test_refused_handshakes(gunicorn: Callable[..., Gunicorn], asgi_worker_class: str) -> None:
     """By the status that the client got."""
     server = gunicorn(APP, worker_class=asgi_worker_class)
@@ -119,6 +124,7 @@ def test_killed_worker(gunicorn: Callable[..., Gunicorn], asgi_worker_class: str
     assert seen.total("gunicorn_websocket_messages_total") == 2
 
 
+@from_26
 def test_cap(gunicorn: Callable[..., Gunicorn], asgi_worker_class: str) -> None:
     """Endpoints over the cap are one, and that is counted."""
     server = gunicorn(APP, worker_class=asgi_worker_class, env={"PROMETHEUS_MAX_SERIES": "10"})

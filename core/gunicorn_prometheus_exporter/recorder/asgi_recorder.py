@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol
 
 from ..catalogue import OTHER_METHOD, UNMATCHED
-from ..note import RequestNote
+from ..note import RequestNote, the_one_inside
 from ..settings import Settings
 from ..storage.journal import BUSY_WORD, NO_RESPONSE_YET, SCRATCH_CELL, Journal
 from ..storage.segments import Segments
@@ -116,6 +116,8 @@ class ASGIRecorder(Recorder):
 
     def conclude(self, request: ASGIRequest, error: BaseException | None) -> None:
         """The application is done with ``request``; ``error`` is what it raised."""
+        if error is not None:
+            error = the_one_inside(error)
         cut_short = False
         if not request.is_complete:
             cut_short = self._settle(request, error)

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from ..catalogue import UNROUTED
-from ..note import RequestNote
+from ..note import RequestNote, the_one_inside
 from .asgi_request import Message, Receive, Send, is_disconnect
 from .outcome import CLIENT_CLOSED_REQUEST
 
@@ -68,6 +68,8 @@ class WebSocket(RequestNote):
     def conclude(self, error: BaseException | None) -> None:
         """The application is done with the websocket; ``error`` is what it raised."""
         recorder = self._recorder
+        if error is not None:
+            error = the_one_inside(error)
         is_own_failure = error is not None and not is_disconnect(error) and not self._is_cancelled(error)
         if error is not None and is_own_failure:
             self.unhandled(error, "asgi")

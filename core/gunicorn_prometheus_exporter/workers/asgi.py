@@ -44,24 +44,13 @@ class PrometheusASGIWorker(ServesASGI, ASGIWorker):
     """Gunicorn's asgi worker, measured."""
 
     _prometheus_server = GunicornServer()
-    _nr_conns = 0
+    _prometheus_open = 0
     asgi: Any
-
-    @property
-    def nr_conns(self) -> int:
-        """How many connections are open, as Gunicorn's protocol counts them."""
-        return self._nr_conns
-
-    @nr_conns.setter
-    def nr_conns(self, value: int) -> None:
-        self._nr_conns = value
-        if self._prometheus_connections is not None:
-            self._prometheus_connections.set(value)
 
     def run(self) -> None:
         if self._prometheus_recorder is not None:
             try:
-                watch_protocols(self.loop, _counting_refusals)
+                watch_protocols(self.loop, _counting)
             except Exception as error:
                 process.current().failures.report("recorder", error)
         super().run()
@@ -76,6 +65,11 @@ class PrometheusASGIWorker(ServesASGI, ASGIWorker):
     def _prometheus_instrument(self) -> None:
         self.asgi = self._prometheus_wrapped(self.asgi)
 
+    def _prometheus_count_connections(self, change: int) -> None:
+        self._prometheus_open += change
+        if self._prometheus_connections is not None:
+            self._prometheus_connections.set(self._prometheus_open)
+
     def _prometheus_refused(self, protocol: Any, status: int) -> None:
         """The server answers ``status`` by itself; in the middle of a request or in place of one."""
         error = sys.exc_info()[1]
@@ -89,8 +83,17 @@ class PrometheusASGIWorker(ServesASGI, ASGIWorker):
             self._prometheus_recorder.refuse(reason)
 
 
-def _counting_refusals(cls: type) -> type:
+def _counting(cls: type) -> type:
     class CountingProtocol(cls):
+        # Gunicorn counts its connections too, but not all of its versions see each of them leave.
+        def connection_made(self, transport: Any) -> None:
+            self.worker._prometheus_count_connections(1)
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.worker._prometheus_count_connections(-1)
+            super().connection_lost(exc)
+
         def _send_error_response(self, status: int, *args: Any) -> None:
             try:
                 self.worker._prometheus_refused(self, status)
