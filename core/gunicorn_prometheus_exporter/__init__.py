@@ -6,12 +6,15 @@ asked for.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from .settings import load_yaml_config
 
 if TYPE_CHECKING:
+    from .redis.storage_dict import RedisStorageDict, is_redis_enabled
     from .registry import registry
+    from .storage.dicts import StorageDictProtocol
     from .workers.asgi import PrometheusASGIWorker
     from .workers.geventlet import PrometheusEventletWorker
     from .workers.ggevent import PrometheusGeventWorker
@@ -26,16 +29,25 @@ __all__ = [
     "PrometheusThreadWorker",
     "PrometheusUvicornWorker",
     "PrometheusWorker",
+    "RedisStorageDict",
+    "StorageDictProtocol",
+    "is_redis_enabled",
     "load_yaml_config",
     "registry",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "registry":
-        from .registry import registry
+_ELSEWHERE = {
+    "RedisStorageDict": "redis.storage_dict",
+    "StorageDictProtocol": "storage.dicts",
+    "is_redis_enabled": "redis.storage_dict",
+    "registry": "registry",
+}
 
-        return registry
+
+def __getattr__(name: str) -> Any:
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(f".{_ELSEWHERE[name]}", __name__), name)
     from .workers.loading import MODULES, load_worker_class
 
     if name in MODULES:

@@ -35,6 +35,11 @@ class Process:
         """Where the segments of this process and its siblings are, None if it has none."""
         return self._store
 
+    def segments(self) -> Segments | None:
+        """What this process writes to, if it has that or, forked by the application, can have it now."""
+        self.values.bind_late()
+        return self._segments
+
     def install(self) -> None:
         """Take over the application's metrics. Safe to call again."""
         self.values.install()
