@@ -42,6 +42,7 @@ class Instance:
         self.node = node
         self.ttl = ttl
         self.segments: dict[str, dict[bytes, float]] = {}
+        self.counted = 0.0
         self.become(new_incarnation())
 
     def become(self, incarnation: str) -> None:
@@ -53,6 +54,7 @@ class Instance:
         entries = self.segments.setdefault(segment, {})
         entry = request_key() if raw_key is None else raw_key
         entries[entry] = entries.get(entry, 0.0) + amount
+        self.counted += amount
 
     def publish(self) -> bool:
         """Write what has changed, in one transaction. False if the source turns out to be retired."""
@@ -120,6 +122,12 @@ def scrape(fleet: Any, **options: Any) -> Exposition:
 
 def total(fleet: Any, sample: str = REQUESTS, **labels: str) -> float:
     return scrape(fleet).total(sample, **labels)
+
+
+def counted(fleet: Any) -> float:
+    """The sum of all counters in a fleet that is read now."""
+    fleet.refresh()
+    return float(sum(sum(r.values) for r in fleet.readings().readings if r.name.kind == "counter"))
 
 
 def samples(fleet: Any, sample: str) -> Mapping[tuple[tuple[str, str], ...], float]:

@@ -9,7 +9,7 @@ from gunicorn_prometheus_exporter.redis.connection import RedisConnection
 from gunicorn_prometheus_exporter.redis.fleet import Fleet
 from gunicorn_prometheus_exporter.redis.layout import Keys
 from gunicorn_prometheus_exporter.redis.retirer import Limits, Retirer
-from gunicorn_prometheus_exporter.settings import read_settings
+from gunicorn_prometheus_exporter.settings import Settings, read_settings
 from tests.redis.instances import ClusterInstance, Instance
 
 
@@ -24,8 +24,11 @@ class Store:
         self.failures: list[BaseException] = []
         """What retirers have reported."""
 
+    def settings(self) -> Settings:
+        return read_settings(self.environment)
+
     def connection(self) -> RedisConnection:
-        return RedisConnection(read_settings(self.environment))
+        return RedisConnection(self.settings())
 
     def instance(self, name: str, **options: Any) -> Instance:
         kind = ClusterInstance if "REDIS_CLUSTER" in self.environment else Instance

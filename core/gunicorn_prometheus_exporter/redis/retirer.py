@@ -102,6 +102,8 @@ class _Pass:
         self._keys = keys
         self._limits = limits
         self._on_failure = on_failure
+        # What a transaction leaves out is so once it is made: it may have met others in the middle of their work.
+        self._left_out: list[Exception] = []
         self._index = Index.of_reply(ask(client, [("HGETALL", keys.index)])[0])
         self._metas = self._read_metas()
         self._now = self._redis_time()
@@ -283,6 +285,7 @@ class _Pass:
 
     def _transact(self, watched: Sequence[str], body: Callable[[Any], bool]) -> bool:
         """Execute what ``body`` has put into a transaction. False if it wants none, or what is watched has changed."""
+        self._left_out.clear()
         with self._connection.transaction(self._client, watched[0]) as pipeline:
             pipeline.watch(*watched)
             if not body(pipeline):
@@ -291,6 +294,8 @@ class _Pass:
                 pipeline.execute()
             except self._connection.watch_error:
                 return False
+        for error in self._left_out:
+            self._on_failure(COMPONENT, error)
         return True
 
     def _read_total(self, pipeline: Any, total: Total) -> tuple[TotalMeta, Contents]:
@@ -312,10 +317,10 @@ class _Pass:
     def _add(self, meta: TotalMeta, held: Contents, gone: Contents, token: str) -> TotalMeta:
         """Add ``gone``, known as ``token``, to what is ``held``; returns what the total says about itself then."""
         if gone.unreadable:
-            self._on_failure(COMPONENT, UnreadableSegment(f"{gone.unreadable} damaged values of a source that is gone"))
+            self._left_out.append(UnreadableSegment(f"{gone.unreadable} damaged values of a source that is gone"))
         dropped = held.add(gone, most_series=self._limits.series)
         if dropped:
-            self._on_failure(COMPONENT, TotalFull(f"{dropped} series more than {self._limits.series} are lost"))
+            self._left_out.append(TotalFull(f"{dropped} series more than {self._limits.series} are lost"))
         # The mark of a total that is on its way must stay until that is deleted, however long it takes.
         on_their_way = {other.token for other in self._metas.values() if other is not None}
         folded = {mark: at for mark, at in meta.folded.items() if mark in on_their_way or self._now - at < _KEPT_MARKS}
