@@ -21,6 +21,9 @@ class Store:
         self.client = client
         self.prefix = prefix
         self.keys = Keys(prefix)
+        self.spare = self.connection()
+        """A connection for what is done often."""
+        self.one_fleet = self.fleet()
         self.failures: list[BaseException] = []
         """What retirers have reported."""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import itertools
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
@@ -25,33 +28,174 @@ _instants = st.integers(0, 60)
 
 
 class Interruptible(RedisConnection):
-    """A connection in which something happens when the n-th request is sent, or has been sent."""
+    """A connection with ``event`` before its request number ``at``, counted from 1; ``happened`` tells if it came."""
 
-    at = -1
-    after = False
-    event: Callable[[], None] = staticmethod(lambda: None)
+    at = 0
+    happened = False
+    event: Callable[[], object]
 
     def _connect(self):
         client = super()._connect()
-        outer = self
-        sent = 0
+        outer, sent = self, 0
 
         class Connection(client.connection_pool.connection_class):  # type: ignore[misc,name-defined]
             def send_packed_command(self, *args, **options):
                 nonlocal sent
                 sent += 1
-                if sent == outer.at and not outer.after:
+                if sent == outer.at:
+                    outer.happened = True
                     outer.event()
                 super().send_packed_command(*args, **options)
-                if sent == outer.at and outer.after:
-                    outer.event()
 
         client.connection_pool.connection_class = Connection
         return client
 
 
+def interruptible(store: Store, at: int, event: Callable[[], object]) -> Interruptible:
+    connection = Interruptible(store.settings())
+    connection.at, connection.event = at, event
+    return connection
+
+
 def crash() -> None:
     raise ConnectionError("the process is gone")
+
+
+def retire(store: Store, connection: RedisConnection | None = None, **limits: float) -> None:
+    """One pass, whoever has the lease."""
+    store.client.delete(store.keys.lease)
+    Retirer(
+        connection or store.spare,
+        store.keys,
+        lambda _, error: store.failures.append(error),
+        limits=Limits(**{"carried": 0, "node": 0, **limits}),  # type: ignore[arg-type]
+    ).run()
+
+
+class Stages:
+    """Instances whose counts are in the total of the fleet, of a node, of themselves, and in none yet; one lives.
+
+    `begin` makes it so again, each time.
+    """
+
+    EVERYTHING = 11_111
+
+    def __init__(self, store: Store) -> None:
+        self._client = store.client
+        self._instances: list[Instance] = []
+        for number, name in enumerate(("oldest", "old", "gone", "web", "living")):
+            if name != "living":
+                retire(store)
+            instance = store.instance(name, node=f"n{number}")
+            instance.count(10**number)
+            instance.publish()
+            if name != "living":
+                instance.die()
+            self._instances.append(instance)
+        self._dumps = {
+            key: (max(self._client.pttl(key), 0), self._client.dump(key)) for key in self._client.scan_iter("*")
+        }
+
+    def begin(self) -> list[Instance]:
+        self._client.flushall()
+        with self._client.pipeline() as pipeline:
+            for key, (ttl, dump) in self._dumps.items():
+                pipeline.restore(key, ttl, dump)
+            pipeline.execute()
+        return copy.deepcopy(self._instances, {id(self._client): self._client})
+
+
+def finish(store: Store, instances: list[Instance]) -> None:
+    """Everybody leaves, the work is done to its end, and nothing is left over."""
+    for instance in instances:
+        instance.die()
+    for _ in range(8):
+        if not store.client.exists(store.keys.index):
+            break
+        retire(store)
+    assert store.client.hgetall(store.keys.index) == {}
+    assert store.failures == []
+
+
+def interrupted(store: Store, event: Callable[[list[Instance]], object]) -> Iterator[list[Instance]]:
+    """Retire what is at every stage, with the event before each request in turn."""
+    stages = Stages(store)
+    for at in itertools.count(1):
+        instances = stages.begin()
+        connection = interruptible(store, at, lambda instances=instances: event(instances))
+        with contextlib.suppress(RedisTrouble):
+            retire(store, connection)
+        yield instances
+        if not connection.happened:
+            assert at > 40
+            return
+
+
+def test_whenever_a_retirer_dies(store: Store):
+    for instances in interrupted(store, lambda _: crash()):
+        assert counted(store.one_fleet) == Stages.EVERYTHING
+        retire(store)
+        assert counted(store.one_fleet) == Stages.EVERYTHING
+        finish(store, instances)
+        assert counted(store.one_fleet) == Stages.EVERYTHING
+
+
+def test_whenever_another_retirer_does_the_same(store: Store):
+    for instances in interrupted(store, lambda _: retire(store)):
+        assert counted(store.one_fleet) == Stages.EVERYTHING
+        finish(store, instances)
+        assert counted(store.one_fleet) == Stages.EVERYTHING
+
+
+def test_whenever_an_instance_comes_back(store: Store):
+    """The one that is being retired says that it is alive after all, and has counted on."""
+
+    def come_back(instances: list[Instance]) -> None:
+        instances[3].count(1)
+        instances[3].publish_again()
+
+    for instances in interrupted(store, come_back):
+        retire(store)
+        expected = sum(instance.counted for instance in instances)
+        assert counted(store.one_fleet) == expected
+        finish(store, instances)
+        assert counted(store.one_fleet) == expected
+
+
+def test_whenever_another_instance_of_that_name_goes(store: Store):
+    """While the total of an instance is on its way, more is added to one of that name."""
+
+    def go(instances: list[Instance]) -> None:
+        instances.append(store.instance("gone", node="n2"))
+        instances[-1].count(1)
+        instances[-1].publish()
+        instances[-1].die()
+        retire(store)
+
+    for instances in interrupted(store, go):
+        expected = sum(instance.counted for instance in instances)
+        assert counted(store.one_fleet) == expected
+        finish(store, instances)
+        assert counted(store.one_fleet) == expected
+
+
+@pytest.mark.parametrize("passes", [1, 2, 4])
+@pytest.mark.parametrize("cluster", [False, True])
+def test_whenever_counts_move_on_under_a_reader(store: Store, passes: int, cluster: bool):
+    """Between any two of its requests; in a cluster it must ask in more steps, since there no order is kept."""
+    stages = Stages(store)
+    for at in itertools.count(3):
+        stages.begin()
+        connection = interruptible(store, at, lambda: [retire(store) for _ in range(passes)])
+        with connection.exchange() as client:
+            client.ping()
+        connection.is_cluster = cluster  # type: ignore[misc]
+        fleet = Fleet(connection, store.keys)
+        assert counted(fleet) == Stages.EVERYTHING
+        assert counted(fleet) == Stages.EVERYTHING
+        if not connection.happened:
+            assert at > 8
+            return
 
 
 class Machine(RuleBasedStateMachine):
@@ -105,35 +249,20 @@ class Machine(RuleBasedStateMachine):
 
     @rule(hasty=st.booleans())
     def retire(self, hasty):
-        self._retire(hasty, self.store.connection())
+        self._retire(hasty)
 
-    @rule(hasty=st.booleans(), at=_instants, after=st.booleans())
-    def retire_and_die(self, hasty, at, after):
-        """At any request, before Redis has got it or after."""
-        connection = self._interruptible(at, after, crash)
+    @rule(hasty=st.booleans(), at=_instants)
+    def retire_and_die(self, hasty, at):
         with contextlib.suppress(RedisTrouble):
-            self._retire(hasty, connection)
+            self._retire(hasty, interruptible(self.store, at, crash))
 
-    @rule(hasty=st.booleans(), at=_instants, after=st.booleans())
-    def retire_while_another_does(self, hasty, at, after):
-        """At any request, another retirer does all of its work."""
-        self._retire(hasty, self._interruptible(at, after, lambda: self._retire(True, self.store.connection())))
+    @rule(hasty=st.booleans(), at=_instants)
+    def retire_while_another_does(self, hasty, at):
+        self._retire(hasty, interruptible(self.store, at, lambda: retire(self.store)))
 
-    @rule(at=_instants, after=st.booleans(), which=_instants)
-    def retire_while_one_publishes(self, at, after, which):
-        """At any request, an instance says that it is alive after all."""
-        self._retire(True, self._interruptible(at, after, lambda: self.publish(which)))
-
-    @rule(at=_instants, after=st.booleans(), times=st.integers(1, 3))
-    def read_while_another_retires(self, at, after, times):
-        """At any request of a scrape, counts move on: by one step or several."""
-
-        def move():
-            for _ in range(times):
-                self._retire(True, self.store.connection())
-
-        fleet = Fleet(self._interruptible(at % 6, after, move), self.store.keys)
-        assert counted(fleet) == sum(self.expected.values())
+    @rule(at=_instants, which=_instants)
+    def retire_while_one_publishes(self, at, which):
+        self._retire(True, interruptible(self.store, at, lambda: self.publish(which)))
 
     @invariant()
     def everything_is_counted_once(self):
@@ -147,26 +276,19 @@ class Machine(RuleBasedStateMachine):
         for instance in self.living:
             instance.die()
         for _ in range(6):
-            self._retire(True, self.store.connection())
+            self._retire(True)
         assert counted(self.fleet) == sum(self.expected.values())
         assert self.store.client.hgetall(self.store.keys.index) == {}
         assert self.store.failures == []
 
-    def _interruptible(self, at, after, event):
-        connection = Interruptible(self.store.settings())
-        connection.at, connection.after, connection.event = at, after, event
-        return connection
-
-    def _retire(self, hasty, connection):
-        self.store.client.delete(self.store.keys.lease)
-        limits = Limits(carried=0, node=0) if hasty else Limits()
-        Retirer(connection, self.store.keys, lambda _, error: self.store.failures.append(error), limits=limits).run()
+    def _retire(self, hasty, connection=None):
+        retire(self.store, connection, **({} if hasty else {"carried": 3600, "node": 86400}))
 
 
 def test_in_any_order_of_events(shared_redis: RedisServer, request: pytest.FixtureRequest):
     Machine.server = shared_redis
     settings = hypothesis.settings(
-        max_examples=int(__import__("os").environ.get("EX", "25")),
+        max_examples=int(os.environ.get("EXAMPLES", "10")),
         stateful_step_count=25,
         deadline=None,
         suppress_health_check=list(hypothesis.HealthCheck),
@@ -184,7 +306,7 @@ def test_a_total_never_goes_backwards(any_store: Store):
     troubles: list[BaseException] = []
     sums: list[float] = []
 
-    def retire() -> None:
+    def work() -> None:
         connection = any_store.connection()
         while not stop.is_set():
             Retirer(
@@ -208,7 +330,7 @@ def test_a_total_never_goes_backwards(any_store: Store):
             sums.append(counted(fleet))
             time.sleep(0.02)
 
-    threads = [guarded(retire) for _ in range(4)] + [guarded(poll)]
+    threads = [guarded(work) for _ in range(4)] + [guarded(poll)]
     published = 0.0
     try:
         instances = [any_store.instance(f"web-{number}", node=f"n{number % 2}", ttl=0.3) for number in range(6)]

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ..scrape.reader import Reading, Readings
 from ..scrape.source import UnreadableSegment
-from .connection import RedisConnection
+from .connection import RedisConnection, RedisTrouble
 from .index import Index, Place
 from .layout import FLEET, META, Keys, Source, Total, TotalMeta, is_transient
 from .pipelines import WRONG_TYPE, Command, ask
@@ -26,6 +26,7 @@ from .shelf import KeyLists, Shelf
 RETIRED: Final = "__retired__"
 """The ``instance_id`` of what instances that are long gone have counted."""
 
+_ATTEMPTS: Final = 5
 _ORDER: Final = attrgetter("name.kind", "name.mode", "name.owner", "name.origin.source")
 _META: Final = META.encode()
 
@@ -77,8 +78,13 @@ class Fleet:
     def refresh(self) -> None:
         """Read what is in Redis now. Raises RedisTrouble, and then what was found before stays."""
         with self._connection.exchange() as client:
-            round_ = _Round(client, self._keys, self._shelf, in_order=not self._connection.is_cluster)
-            round_.read(self._node, self._instance)
+            for _ in range(_ATTEMPTS):
+                round_ = _Round(client, self._keys, self._shelf, in_order=not self._connection.is_cluster)
+                round_.read(self._node, self._instance)
+                if not round_.is_outdated():
+                    break
+            else:
+                raise RedisTrouble(f"{self._connection.address}: changes faster than it can be read")
         self._shelves = round_.shelves
         self._found = _Found(_readings(round_), self._clock())
         self._lists.forget(chain.from_iterable(shelf.key_lists for shelf in self._shelves.values()))
@@ -114,7 +120,8 @@ class _Round:
     shelves: dict[Place, Shelf] = field(default_factory=dict)
     metas: dict[Total, TotalMeta] = field(default_factory=dict)
     unreadable: int = 0
-    _unlearnt: list[tuple[Shelf, str, list[bytes]]] = field(default_factory=list)
+    _unlearnt: list[tuple[Place, str, list[bytes]]] = field(default_factory=list)
+    _without_keys: list[Place] = field(default_factory=list)
 
     def read(self, node: str | None, instance: str | None) -> None:
         """Read the fleet, or what belongs to ``node`` or to ``instance``."""
@@ -135,6 +142,26 @@ class _Round:
         """The shelves, without those whose counts are in another one by now."""
         folded = set(chain.from_iterable(meta.folded for meta in self.metas.values()))
         return [shelf for place, shelf in self.shelves.items() if self._token(place) not in folded]
+
+    def is_outdated(self) -> bool:
+        """Whether counts have moved on between their values and their key list, which was not there any more."""
+        questions: list[Command] = []
+        for place in self._without_keys:
+            if isinstance(place, Source):
+                questions.append(("EXISTS", self.keys.source(place).gone))
+            else:
+                questions.append(("HGET", self.keys.total(place).values, META))
+        return any(map(self._has_moved, self._without_keys, ask(self.client, questions)))
+
+    def _has_moved(self, place: Place, reply: Any) -> bool:
+        if isinstance(place, Source):
+            return bool(reply)
+        if reply is WRONG_TYPE or place not in self.metas:
+            return False
+        try:
+            return reply is None or TotalMeta.decode(reply).token != self._token(place)
+        except UnreadableSegment:
+            return False
 
     def _token(self, place: Place) -> str:
         """By what name a total further down says that it has the counts of ``place``."""
@@ -176,16 +203,17 @@ class _Round:
         shelf = self.shelves[place] = self.shelf(place)
         unlearnt = shelf.put(fields, alive=alive)
         if unlearnt:
-            self._unlearnt.append((shelf, keys, unlearnt))
+            self._unlearnt.append((place, keys, unlearnt))
 
     def _learn(self, commands: Sequence[Command]) -> list[Any]:
         """The replies to ``commands``; on the way, learn the key lists that are wanted by now."""
         wanted, self._unlearnt = self._unlearnt, []
         lists_of: list[Command] = [("HMGET", keys, *fields) for _, keys, fields in wanted]
         replies = ask(self.client, [*commands, *lists_of])
-        for (shelf, _, fields), lists in zip(wanted, replies[len(commands) :], strict=True):
+        for (place, _, fields), lists in zip(wanted, replies[len(commands) :], strict=True):
             for name, packed in zip(fields, [None] * len(fields) if lists is WRONG_TYPE else lists, strict=True):
-                shelf.learn(name, packed)
+                if not self.shelves[place].learn(name, packed):
+                    self._without_keys.append(place)
         return replies[: len(commands)]
 
 

@@ -177,7 +177,7 @@ class _Pass:
                 for names in ((keys.values, keys.final_values), (keys.keys, keys.final_keys))
                 if may_return and pipeline.exists(names[0])
             ]
-            meta = self._add(meta, held, gone, source.incarnation)
+            meta = self._add(meta, held, TotalMeta(source.incarnation), gone)
             pipeline.multi()
             if held.changed:
                 self._write_total(pipeline, total, meta, held)
@@ -240,9 +240,10 @@ class _Pass:
             values, keys = ask(self._client, [("HGETALL", source.values), ("HGETALL", source.keys)])
             if values is WRONG_TYPE or keys is WRONG_TYPE or _META not in values:
                 return False
-            if TotalMeta.decode(values[_META]).token != token:
+            moving = TotalMeta.decode(values[_META])
+            if moving.token != token:
                 return False
-            meta = self._add(meta, held, Contents.unpack(values, keys), token)
+            meta = self._add(meta, held, moving, Contents.unpack(values, keys))
             pipeline.multi()
             self._write_total(pipeline, total.next, meta, held)
             return True
@@ -314,17 +315,20 @@ class _Pass:
         if held.grown:
             pipeline.hset(keys.keys, mapping=held.packed_keys())
 
-    def _add(self, meta: TotalMeta, held: Contents, gone: Contents, token: str) -> TotalMeta:
-        """Add ``gone``, known as ``token``, to what is ``held``; returns what the total says about itself then."""
+    def _add(self, meta: TotalMeta, held: Contents, moving: TotalMeta, gone: Contents) -> TotalMeta:
+        """Add ``gone``, known as ``moving``, to what is ``held``; returns what that total says about itself then."""
         if gone.unreadable:
             self._left_out.append(UnreadableSegment(f"{gone.unreadable} damaged values of a source that is gone"))
         dropped = held.add(gone, most_series=self._limits.series)
         if dropped:
             self._left_out.append(TotalFull(f"{dropped} series more than {self._limits.series} are lost"))
+        # A reader may have seen it before it was added to what is added now.
+        marks = {**meta.folded, **moving.folded}
         # The mark of a total that is on its way must stay until that is deleted, however long it takes.
         on_their_way = {other.token for other in self._metas.values() if other is not None}
-        folded = {mark: at for mark, at in meta.folded.items() if mark in on_their_way or self._now - at < _KEPT_MARKS}
-        return replace(meta, at=self._now, folded={**folded, token: self._now}, dropped=meta.dropped + dropped)
+        folded = {mark: at for mark, at in marks.items() if mark in on_their_way or self._now - at < _KEPT_MARKS}
+        folded[moving.token] = self._now
+        return replace(meta, at=self._now, folded=folded, dropped=meta.dropped + moving.dropped + dropped)
 
 
 def _decoded(packed: Any) -> TotalMeta:

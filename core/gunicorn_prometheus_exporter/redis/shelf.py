@@ -153,13 +153,14 @@ class Shelf:
                 self._segments[field] = segment
         return [field for field, segment in self._segments.items() if segment.lacks_keys]
 
-    def learn(self, field: bytes, packed_keys: bytes | None) -> None:
-        """Take the key list of a segment, or that there is none."""
+    def learn(self, field: bytes, packed_keys: bytes | None) -> bool:
+        """Take the key list of a segment, or that there is none. Returns whether it fits the values."""
         segment = self._segments[field]
         segment.keys = None
         if packed_keys is not None:
             with suppress(UnreadableSegment):
                 segment.keys = self._lists.parse(segment.name.kind, packed_keys)
+        return not segment.lacks_keys
 
     def readings(self) -> list[Reading]:
         """What the sound segments say."""
