@@ -47,7 +47,9 @@ def check_make(arguments: list[str]) -> None:
 
 def check_paths(arguments: list[str]) -> None:
     """Every argument that names something below a directory of this checkout names something that is there."""
-    for argument in arguments:
+    for given in arguments:
+        # --file=deploy/x.yaml
+        argument = given.partition("=")[2] if given.startswith("-") else given
         top = argument.split("/")[0]
         if "/" in argument and top and (ROOT / top).is_dir():
             assert (ROOT / argument).exists(), f"{argument} is not in this checkout"
@@ -58,6 +60,10 @@ CHECKS = {
     "make": check_make,
     "docker": check_paths,
     "kubectl": check_paths,
+    "terraform": check_paths,
+    "gcloud": check_paths,
+    "az": check_paths,
+    "ansible-playbook": check_paths,
     "git": check_paths,
     "cd": check_paths,
 }
