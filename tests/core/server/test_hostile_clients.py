@@ -139,6 +139,23 @@ def test_scrapes_in_a_flood_of_scrapes(serve: Callable[..., Any], crowd: context
     assert int(served.scrape()[1].split()[1]) > before
 
 
+def test_scrapes_that_nobody_shares(serve: Callable[..., Any], crowd: contextlib.ExitStack) -> None:
+    """100 clients that each ask for one page of their own after the other come after who has had none yet."""
+
+    def answer(request: Request) -> Response:
+        if request.query:
+            time.sleep(0.02)
+        return Response(200)
+
+    served = serve(answer)
+    for number in range(100):
+        requests = b"".join(b"GET /metrics?name[]=%d.%d HTTP/1.1\r\n\r\n" % (number, each) for each in range(400))
+        crowd.enter_context(served.connect(requests))
+    time.sleep(3)
+
+    assert sorted(served.seconds_to_scrape() for _ in range(10))[-2] < 1
+
+
 def test_slow_readers_do_not_block(serve: Callable[..., Any], crowd: contextlib.ExitStack) -> None:
     """A page of several MB to somebody who does not read it is nobody else's matter, and neither are 30 of them."""
     served = serve(respond, max_connections=20)

@@ -180,6 +180,23 @@ def test_stop_leaves_nothing(serve: Callable[..., Any], read_response: Reader) -
     assert served.failures == []
 
 
+def test_who_came_before_the_end_is_answered(serve: Callable[..., Any], read_response: Reader) -> None:
+    """A client that has connected may still ask, for a second; nobody else comes in."""
+    served = serve(echo)
+    with served.connect() as client, served.connect(b"GET /x HTTP/1.1\r\n\r\n") as idle:
+        read_response(idle)
+        stopping = threading.Thread(target=served.server.stop)
+        stopping.start()
+        assert idle.recv(1) == b""
+        with pytest.raises(ConnectionRefusedError):
+            served.connect()
+        client.sendall(b"GET /y HTTP/1.1\r\n\r\n")
+        assert read_response(client)[1] == b"GET /y"
+        assert client.recv(1) == b""
+        stopping.join(5)
+        assert not stopping.is_alive()
+
+
 def test_stop_from_the_thread_itself(serve: Callable[..., Any]) -> None:
     """A server that ``respond`` stops ends without waiting for itself."""
     before = open_descriptors()
