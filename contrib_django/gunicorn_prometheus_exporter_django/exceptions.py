@@ -16,7 +16,7 @@ from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404
 
-from gunicorn_prometheus_exporter.note import note_of
+from .request_note import note_of_request
 
 SOURCE: Final = "django"
 
@@ -35,7 +35,7 @@ def watch_exceptions() -> None:
         # The router's way to say that there is no such path is no exception of the application.
         if not isinstance(exc, Resolver404):
             # Django answers it now. If not, the signal says so.
-            note_of(request.META).handled(exc, SOURCE)
+            note_of_request(request).handled(exc, SOURCE)
         response: HttpResponseBase = answer(request, exc)
         return response
 
@@ -47,4 +47,4 @@ def _became_a_500(sender: object, request: HttpRequest | None = None, **_: Any) 
     # Libraries send this signal too, with a sender, of exceptions that they answer themselves.
     error = sys.exc_info()[1]
     if sender is None and request is not None and error is not None:
-        note_of(request.META).unhandled(error, SOURCE)
+        note_of_request(request).unhandled(error, SOURCE)

@@ -9,9 +9,8 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from gunicorn_prometheus_exporter.note import note_of
-
 from .exceptions import SOURCE
+from .request_note import note_of_request
 
 _WATCHED: Final = "_gunicorn_prometheus_exporter_watches"
 
@@ -27,7 +26,7 @@ def watch_rest_framework() -> None:
         request = getattr(view, "request", None)
         if not _is_routing(view, request, exc):
             # It answers it now, or raises it for Django to see.
-            note_of(getattr(request, "META", {})).handled(exc, SOURCE)
+            note_of_request(request).handled(exc, SOURCE)
         return handle(view, exc)
 
     setattr(handle_exception, _WATCHED, True)
