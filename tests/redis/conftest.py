@@ -7,8 +7,26 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import gunicorn, pytest_runtest_makereport
+from tests.redis.exporter import Exporter
 from tests.redis.servers import RedisCluster, RedisServer, SentinelGroup
 from tests.redis.stores import Store
+
+__all__ = ["gunicorn", "pytest_runtest_makereport"]
+
+
+@pytest.fixture
+def exporter() -> Iterator[Callable[..., Exporter]]:
+    """Starts ``gunicorn-prometheus-exporter serve``: see `tests.redis.exporter.Exporter`."""
+    running: list[Exporter] = []
+
+    def start(*args: Any, **options: Any) -> Exporter:
+        running.append(Exporter(*args, **options))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.stop()
 
 
 @pytest.fixture
