@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from .settings import load_yaml_config
 
 if TYPE_CHECKING:
+    from .redis.processes import setup_redis_metrics, teardown_redis_metrics
+    from .redis.storage_client import RedisStorageClient
     from .redis.storage_dict import RedisStorageDict, is_redis_enabled
     from .registry import registry
     from .storage.dicts import StorageDictProtocol
@@ -29,19 +31,25 @@ __all__ = [
     "PrometheusThreadWorker",
     "PrometheusUvicornWorker",
     "PrometheusWorker",
+    "RedisStorageClient",
     "RedisStorageDict",
     "StorageDictProtocol",
     "is_redis_enabled",
     "load_yaml_config",
     "registry",
+    "setup_redis_metrics",
+    "teardown_redis_metrics",
 ]
 
 
 _ELSEWHERE = {
+    "RedisStorageClient": "redis.storage_client",
     "RedisStorageDict": "redis.storage_dict",
     "StorageDictProtocol": "storage.dicts",
     "is_redis_enabled": "redis.storage_dict",
     "registry": "registry",
+    "setup_redis_metrics": "redis.processes",
+    "teardown_redis_metrics": "redis.processes",
 }
 
 

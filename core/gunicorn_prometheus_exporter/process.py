@@ -55,6 +55,12 @@ class Process:
         self.states.bind(segments)
         self.failures.flush()
 
+    def release(self) -> None:
+        """Let go of the store, for as long as there is no other: values are private again, and start from zero."""
+        self._store = self._segments = self._journal = None
+        self.values.after_fork(None)
+        self.states.after_fork()
+
     def _after_fork(self) -> None:
         """In a forked child: nothing of the parent's is ours, be it a worker or something the application forks."""
         if self._segments is not None:

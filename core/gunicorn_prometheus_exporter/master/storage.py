@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..settings import Settings, SettingsError
 from ..storage.files import FileStore, OnFailure, open_named, open_private
 from ..storage.memory import MemoryStore, adopt_memory, open_memory
 from ..storage.published import PublishedDirectory
 from .handover import Handover
+
+
+class Ids(NamedTuple):
+    """Whom files belong to: the part of Gunicorn's configuration that a store needs."""
+
+    uid: int
+    gid: int
 
 
 def open_store(settings: Settings, cfg: Any, left: Handover, report: OnFailure) -> FileStore | MemoryStore:
