@@ -13,7 +13,7 @@ VENV_PYTHON := .venv/bin/python
 TOOLS := redis-server promtool prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint format reference bench bench-check test-matrix clean
+.PHONY: help venv tools run test lint format reference docs bench bench-check test-matrix clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ reference: venv ## Write the reference pages and the dashboard, which come from 
 	@$(VENV_PYTHON) scripts/metrics_reference.py
 	@$(VENV_PYTHON) scripts/settings_reference.py
 	@$(VENV_PYTHON) -m monitoring.dashboard
+
+docs: venv ## Build the documentation site into site/
+	@NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --quiet --strict
 
 bench: tools ## Measure the exporter next to its peers, about 20 minutes, and write docs/performance.md
 	@$(VENV_PYTHON) -m bench $(BENCH)
