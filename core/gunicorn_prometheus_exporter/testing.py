@@ -16,18 +16,23 @@ Requests, exceptions and responses that failed midway are recorded. Durations an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final
 
 import pytest
 
-from .catalogue import UNROUTED
+from .bridges import watch_frameworks
+from .catalogue import UNMATCHED, UNROUTED
 from .note import NOTE_KEY, RequestNote
 
 REQUESTS: Final = "gunicorn_http_requests_total"
 EXCEPTIONS: Final = "gunicorn_http_exceptions_total"
 ABORTED: Final = "gunicorn_http_aborted_responses_total"
 
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApplication = Callable[[dict[str, Any], Receive, Send], Awaitable[Any]]
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
 
@@ -65,6 +70,39 @@ class RecordedMetrics:
                 if hasattr(body, "close"):
                     body.close()
                 self._record(note, environ["REQUEST_METHOD"], started[0] if started else "500", aborted)
+
+        return recording
+
+    def asgi(self, app: ASGIApplication) -> ASGIApplication:
+        """``app``, an ASGI application, with every request recorded; Starlette and FastAPI need nothing else."""
+        unrouted = watch_frameworks(_fail)
+
+        async def recording(scope: dict[str, Any], receive: Receive, send: Send) -> Any:
+            if scope["type"] != "http":
+                return await app(scope, receive, send)
+            scope[NOTE_KEY] = note = RequestNote(scope["path"])
+            status, is_complete = 0, False
+
+            async def noting_send(message: Message) -> None:
+                nonlocal status, is_complete
+                await send(message)
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                elif message["type"] == "http.response.body":
+                    is_complete = not message.get("more_body", False)
+
+            try:
+                return await app(scope, receive, noting_send)
+            except Exception as error:
+                if not is_complete or not note.is_handled(error):
+                    note.unhandled(error, "asgi")
+                raise
+            finally:
+                del scope[NOTE_KEY]
+                if note.template in (None, UNMATCHED):
+                    for name in unrouted:
+                        name(scope, note, status)
+                self._record(note, scope["method"], str(status or 500), bool(status) and not is_complete)
 
         return recording
 
@@ -116,6 +154,10 @@ class RecordedMetrics:
 
     def _count(self, name: str, **labels: str) -> None:
         self._samples[name, frozenset(labels.items())] += 1
+
+
+def _fail(component: str, error: BaseException) -> None:
+    raise error
 
 
 def _line(name: str, labels: Iterable[tuple[str, str]]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol
 
+from ..bridges import NameUnrouted
 from ..catalogue import OTHER_METHOD, UNMATCHED
 from ..note import RequestNote, the_one_inside
 from ..settings import Settings
@@ -20,9 +21,6 @@ from .websocket_series import WebSocketSeries
 SOURCE: Final = "asgi"
 
 Report = Callable[[str, BaseException], None]
-NameUnrouted = Callable[[dict[str, Any], RequestNote, int], None]
-"""A bridge's last word on a request, answered with a status, of which its router has not said where it belongs."""
-
 _QUEUE_HEADERS: Final = (
     (b"x-request-start", "HTTP_X_REQUEST_START"),
     (b"x-queue-start", "HTTP_X_QUEUE_START"),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from .. import process
+from ..bridges import watch_frameworks
 from ..master.seat import WorkerStorage
 from ..recorder.asgi_recorder import ASGIRecorder, Server
 from ..recorder.recorder import Recorder
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from gunicorn.workers.base import Worker as _Base
 else:
     _Base = object
-
-_BRIDGES: Final = {"starlette": "gunicorn_prometheus_exporter_starlette"}
-"""Frameworks of which the worker itself sees to the bridge, and what it is."""
 
 
 class ServesASGI(PrometheusMixin, _Base):
@@ -52,12 +48,7 @@ class ServesASGI(PrometheusMixin, _Base):
         if not isinstance(recorder, ASGIRecorder):
             return app
         failures = process.current().failures
-        for framework, bridge in _BRIDGES.items():
-            if framework in sys.modules:
-                try:
-                    recorder.unrouted.append(importlib.import_module(bridge).watch())
-                except Exception as error:
-                    failures.report("bridge", error)
+        recorder.unrouted += watch_frameworks(failures.report)
         return InstrumentedASGIApp(app, recorder, failures)
 
     def _prometheus_measure(self, segments: Segments) -> None:
