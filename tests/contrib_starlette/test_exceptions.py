@@ -118,7 +118,7 @@ def test_redirecting_handler(ask: Ask) -> None:
     async def log_in(request: Any, error: Exception) -> RedirectResponse:
         return RedirectResponse("/login", 303)
 
-    app = application(LookupError=log_in)
+    app = application()
     app.add_exception_handler(ValueError, log_in)
     assert ask(app, "/ValueError") == (303, "/{kind}", one("ValueError", "true"))
 
