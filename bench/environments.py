@@ -25,7 +25,7 @@ REQUIREMENTS: Final[dict[str, list[str]]] = {
     # With Gunicorn 24 and newer its master fails at the first signal: it replaces the arbiter's queue by a list.
     "published": ["gunicorn-prometheus-exporter==0.2.4", "gunicorn==23.0.0"],
 }
-_IMPORT_ROOTS: Final = ("core", "contrib_flask", "contrib_django", "contrib_pyramid")
+_IMPORT_ROOTS: Final = ("core", "contrib_flask", "contrib_django", "contrib_pyramid", "contrib_starlette")
 _NOT_INHERITED: Final = ("PROMETHEUS_", "REDIS_", "GUNICORN_", "CLEANUP_DB_FILES", "SIDECAR_MODE", "PYTHON")
 
 
@@ -34,9 +34,13 @@ def python_of(environment: str) -> Path:
     if environment == PROJECT:
         return Path(sys.executable)
     base: str = getattr(sys, "_base_executable", sys.executable)
-    directory = ROOT / ".venvs" / f"bench-{environment}"
+    directory = _directory(environment)
     directory.parent.mkdir(exist_ok=True)
     return ensure(directory, REQUIREMENTS[environment], interpreter=base)
+
+
+def _directory(environment: str) -> Path:
+    return ROOT / ".venvs" / f"bench-{environment}"
 
 
 def environ(environment: str, directory: Path, **more: str) -> dict[str, str]:
@@ -60,13 +64,16 @@ def environ(environment: str, directory: Path, **more: str) -> dict[str, str]:
 
 
 def versions(environment: str, names: list[str]) -> dict[str, str]:
-    """The installed version of each of ``names`` that ``environment`` has."""
+    """The installed version of each of ``names`` that ``environment`` has; nothing is installed for that."""
+    python = Path(sys.executable) if environment == PROJECT else _directory(environment) / "bin" / "python"
+    if not python.exists():
+        return {}
     code = (
         "import sys, importlib.metadata as m\n"
         "for name in sys.argv[1:]:\n"
         "    try: print(name, m.version(name))\n"
         "    except m.PackageNotFoundError: pass\n"
     )
-    command = [str(python_of(environment)), "-c", code, *names]
+    command = [str(python), "-c", code, *names]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return dict(line.split() for line in said.splitlines())

@@ -44,7 +44,9 @@ def measure(scale: Scale, only: str = "") -> Result:
     counted = [variant for variant in chosen if not scale.counted or variant.name in scale.counted]
     counts = _count(counted, scale)
     costs = _time(chosen, counts, scale)
-    loaded = _count([variant for variant in chosen if variant.name in _LOADED], scale, pauses=False)
+    loaded = _count(
+        [variant for variant in counted if variant.name in _LOADED and not scale.counted], scale, pauses=False
+    )
     noted = [f"Left out: {name}." for name in missing]
     result = Result("hot_path", "The cost of a request", "\n".join([TEXT, *noted]))
     result.tables = [_table(chosen, costs), _loaded_table(loaded)]

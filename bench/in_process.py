@@ -28,7 +28,12 @@ class DriveFailed(Exception):
 def drive_of(variant: Variant) -> Drive:
     """The drive of ``variant``, with the driver's own defaults for the rest."""
     return Drive(
-        variant.target, worker_class=variant.worker_class, settings=variant.settings, statsd=variant.statsd, warm_up=20
+        variant.target,
+        worker_class=variant.worker_class,
+        settings=variant.settings,
+        paths=[variant.path],
+        statsd=variant.statsd,
+        warm_up=20,
     )
 
 

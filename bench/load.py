@@ -60,7 +60,7 @@ def parse_wrk(said: str) -> Load:
     return Load(int(requests[1]), float(rate[1]), latency)
 
 
-def steady_load(port: int, *, seconds: float, rate: float, path: str = "/users/7") -> Load:
+def steady_load(port: int, *, seconds: float, rate: float, path: str) -> Load:
     """One request after the other, ``rate`` a second, each on a connection of its own.
 
     The latency of one that had to wait for the one before counts from when it was due, so a stall of the server is

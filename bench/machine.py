@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
-from .environments import PROJECT, REQUIREMENTS, ROOT, EnvironmentFailure, versions
+from .environments import PROJECT, REQUIREMENTS, ROOT, versions
 
 _NAMED: Final = (
     "gunicorn",
@@ -66,12 +66,7 @@ def _commit() -> str:
 def _packages() -> dict[str, str]:
     found: dict[str, str] = {}
     for environment in (PROJECT, *REQUIREMENTS):
-        directory = ROOT / ".venvs" / f"bench-{environment}"
-        if environment != PROJECT and not directory.exists():
-            continue
-        try:
-            named = versions(environment, list(_NAMED))
-        except EnvironmentFailure:
-            continue
-        found[f"packages ({environment})"] = ", ".join(f"{name} {version}" for name, version in named.items())
+        named = versions(environment, list(_NAMED))
+        if named:
+            found[f"packages ({environment})"] = ", ".join(f"{name} {version}" for name, version in named.items())
     return found

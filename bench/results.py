@@ -53,7 +53,7 @@ class Figure:
     title: str
     x_label: str
     y_label: str
-    lines: Sequence[Line] = ()
+    lines: Sequence[Line] = field(default_factory=list)
     bars: Mapping[str, float] = field(default_factory=dict)
     log_x: bool = False
     log_y: bool = False

@@ -105,7 +105,7 @@ def _load(
     found.throughput.append(full.rate)
     _append(found.full, full)
     if variant in v.PLAIN:
-        _append(found.steady, steady_load(server.port, seconds=scale.load_seconds, rate=STEADY_RATE))
+        _append(found.steady, steady_load(server.port, seconds=scale.load_seconds, rate=STEADY_RATE, path=server.path))
 
 
 def _append(column: dict[int, list[float]], load: Load) -> None:

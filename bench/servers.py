@@ -42,6 +42,7 @@ class Server:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.name = variant.name
+        self.path = variant.path
         self._home = tempfile.TemporaryDirectory(prefix="bench-", dir=memory_directory())
         self.home = Path(self._home.name)
         (self.home / "metrics").mkdir()
@@ -83,7 +84,7 @@ class Server:
     @property
     def url(self) -> str:
         """Where the application answers."""
-        return f"http://127.0.0.1:{self.port}/users/7"
+        return f"http://127.0.0.1:{self.port}{self.path}"
 
     def workers(self) -> list[int]:
         """The process ids of the workers that live."""
@@ -144,7 +145,7 @@ class Server:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} does not answer:\n{self.log()}")
             try:
-                get(self.port, "/users/7")
+                get(self.port, self.path)
                 return
             except (OSError, http.client.HTTPException):
                 time.sleep(0.05)

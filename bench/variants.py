@@ -16,7 +16,8 @@ class Variant:
     """A Gunicorn to measure. ``against`` is the name of the one that it adds a cost to, "" for those themselves.
 
     ``settings`` are Gunicorn's, ``environ`` is added to the environment of the process, ``environment`` is where its
-    packages are (see `environments`), and ``conf`` is more text for gunicorn.conf.py.
+    packages are (see `environments`), ``conf`` is more text for gunicorn.conf.py, and ``path`` is
+    what is asked for.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Variant:
     environ: dict[str, str] = field(default_factory=dict)
     statsd: bool = False
     conf: str = ""
+    path: str = "/users/7"
 
 
 def _plain(name: str, against: str = "Gunicorn", **options: Any) -> Variant:

@@ -22,8 +22,12 @@ class EnvironmentFailure(Exception):
 
 
 def stamp_of(interpreter: str, requirements: list[str]) -> str:
-    """What an environment depends on: the interpreter, where the checkout lies, pyproject.toml and the requirements."""
-    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    """What an environment depends on: the interpreter, the requirements, where the checkout lies.
+
+    And pyproject.toml, if this project is among the requirements.
+    """
+    holds_project = "--editable" in requirements
+    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() if holds_project else "-"
     return "\n".join([interpreter, str(ROOT), project, *requirements]) + "\n"
 
 

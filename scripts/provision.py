@@ -1,4 +1,4 @@
-"""The servers and tools that the tests need and pip does not bring: redis-server, promtool, prometheus, wrk, curl.
+"""What the tests need and pip does not bring: redis-server, promtool, prometheus, wrk, valgrind, curl.
 
 ``python scripts/provision.py promtool prometheus`` prints the path of each. What is on PATH is used. What is not is
 taken, as any user and without installing anything, from the Debian or Ubuntu packages that apt-get on this machine
@@ -28,6 +28,7 @@ PACKAGES = {
     "promtool": ("prometheus", "--version"),
     "prometheus": ("prometheus", "--version"),
     "wrk": ("wrk", "--version"),
+    "valgrind": ("valgrind", "--version"),
     "curl": ("curl", "--version"),
 }
 # wrk prints its version and exits 1.
@@ -144,6 +145,8 @@ def _wrapper(unpacked: Path, name: str) -> str:
         "#!/bin/sh\n"
         'root=$(cd "$(dirname "$0")/../root" && pwd)\n'
         f'export LD_LIBRARY_PATH="{search}"\n'
+        # Where it would look for its own tools is fixed when it is built.
+        'export VALGRIND_LIB="$root/usr/libexec/valgrind"\n'
         f'exec "$root/usr/bin/{name}" "$@"\n'
     )
 

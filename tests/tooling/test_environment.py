@@ -47,8 +47,9 @@ def test_a_changed_pyproject_makes_it_anew(
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     for text in ("[project]", "[project] # changed"):
         (tmp_path / "pyproject.toml").write_text(text)
-        environment.ensure(tmp_path / "venv", ["thing"])
-    assert len(installs) == 2
+        environment.ensure(tmp_path / "venv", ["--editable", "."])
+        environment.ensure(tmp_path / "without the project", ["thing"])
+    assert installs == [["--editable", "."], ["thing"], ["--editable", "."]]
 
 
 def test_a_failed_install_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
