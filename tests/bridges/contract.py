@@ -14,6 +14,7 @@ A framework has a site, an application with these pages, each under its own name
     converted                raises Retold, the handler of which raises again
     unhandled                raises a ValueError for which nobody has an answer
     away                     raises the framework's redirect, if it has one
+    rooms/<name>             a websocket, if the framework has them, which sends back what it gets
 
 The site keeps its own book, in ``ledger``, of the bodies it read and the exceptions it raised.
 """
@@ -22,11 +23,13 @@ from __future__ import annotations
 
 import http.client
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
+
+from websockets.sync.client import connect
 
 from tests.e2e.client import Connection, Response
 from tests.e2e.exposition import Exposition
@@ -54,6 +57,7 @@ class Framework:
     lacks: frozenset[str] = frozenset()
     worker_classes: tuple[str, ...] = ("sync", "gthread")
     stream_source: str = "wsgi"
+    has_websockets: bool = False
 
     def endpoint(self, page: str) -> str:
         return self.templates.get(page, f"/{page}")
@@ -69,6 +73,15 @@ class Visit(NamedTuple):
     sent: int | None = 0
     aborted: bool = False
     exceptions: tuple[tuple[str, str, str], ...] = ()
+
+
+class Chat(NamedTuple):
+    """What the client knows about one websocket: messages and bytes are as many each way."""
+
+    endpoint: str
+    messages: int
+    size: int
+    code: int
 
 
 @dataclass
@@ -238,9 +251,28 @@ class Visitor:
             connection.abort()
         return Visit("POST", self._framework.endpoint("reset"), self._framework.reset_upload, None, None, True)
 
+    def _chat(self) -> Chat:
+        messages = [
+            self._random.randbytes(self._random.randrange(3000)).hex() for _ in range(self._random.randrange(5))
+        ]
+        room = self._random.randrange(10**6)
+        with connect(f"ws://127.0.0.1:{self._port}/rooms/{room}") as socket:
+            for message in messages:
+                socket.send(message)
+                assert socket.recv() == message
+            code = self._random.choice([1000, 1001])
+            socket.close(code)
+        return Chat(self._framework.endpoint("rooms"), len(messages), sum(map(len, messages)), code)
+
+    def any_of(self, scenarios: Sequence[str]) -> Visit | Chat:
+        """One of ``scenarios``, or maybe a websocket."""
+        if self._framework.has_websockets and self._random.randrange(20) == 0:
+            return self._chat()
+        return SCENARIOS[self._random.choice(scenarios)](self)
+
 
 SCENARIOS: Mapping[str, Callable[[Visitor], Visit]] = {
-    name: scenario for name, scenario in vars(Visitor).items() if not name.startswith("_")
+    name: scenario for name, scenario in vars(Visitor).items() if not name.startswith("_") and name != "any_of"
 }
 """The same names for every framework."""
 

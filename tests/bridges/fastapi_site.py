@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 from ledger import raised, received
 
@@ -123,6 +123,14 @@ def unhandled():
 @app.get("/away")
 async def away():
     return RedirectResponse("/hello", 302)
+
+
+@router.websocket("/rooms/{name}")
+async def room(socket: WebSocket, name: str):
+    await socket.accept()
+    async for text in socket.iter_text():
+        received("rooms", len(text))
+        await socket.send_text(text)
 
 
 app.include_router(router)

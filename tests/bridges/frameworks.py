@@ -46,7 +46,7 @@ _ASGI_LACKS = frozenset({"upload_reset", "download_head", "stream"}) if GUNICORN
 STARLETTE = Framework(
     name="starlette",
     site=HERE / "starlette_site.py",
-    templates={"items": "/items/{number}"},
+    templates={"items": "/items/{number}", "rooms": "/rooms/{name}"},
     refusal="HTTPException",
     # The worker knows that there is nobody to get the answer.
     cut_upload=499,
@@ -54,6 +54,7 @@ STARLETTE = Framework(
     lacks=_ASGI_LACKS,
     worker_classes=tuple(ASGI_AVAILABLE),
     stream_source="starlette",
+    has_websockets=True,
 )
 
 FASTAPI = replace(STARLETTE, name="fastapi", site=HERE / "fastapi_site.py", stream_source="fastapi")

@@ -6,7 +6,7 @@ from ledger import raised, received
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 
 class NoSuchThing(LookupError):
@@ -108,6 +108,13 @@ async def away(request):
     return RedirectResponse("/hello", 302)
 
 
+async def room(socket):
+    await socket.accept()
+    async for text in socket.iter_text():
+        received("rooms", len(text))
+        await socket.send_text(text)
+
+
 app = Starlette(
     routes=[
         Route("/hello", hello),
@@ -126,6 +133,7 @@ app = Starlette(
         Route("/converted", converted),
         Route("/unhandled", unhandled),
         Route("/away", away),
+        WebSocketRoute("/rooms/{name}", room),
     ],
     exception_handlers={NoSuchThing: answer, Retold: fail_to_answer},
 )

@@ -6,12 +6,12 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from random import Random
+from operator import attrgetter
 
 import pytest
 
-from tests.bridges.contract import SCENARIOS, Framework, Tally, Visit, Visitor, read_ledger
-from tests.bridges.frameworks import FRAMEWORKS
+from tests.bridges.contract import SCENARIOS, Chat, Framework, Tally, Visit, Visitor, read_ledger
+from tests.bridges.frameworks import FRAMEWORKS, STARLETTE
 from tests.e2e.harness import Gunicorn
 
 REQUESTS = "gunicorn_http_requests_total"
@@ -22,6 +22,8 @@ PAIRS = [(framework, name) for framework in FRAMEWORKS for name in framework.wor
 Serve = Callable[[Framework, str], Gunicorn]
 
 
+# What Starlette does is in what FastAPI does.
+@pytest.mark.parametrize("framework", [each for each in FRAMEWORKS if each is not STARLETTE], ids=attrgetter("name"))
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_scenario(serve: Serve, framework: Framework, scenario: str) -> None:
     """One request of each kind leaves exactly what the client saw of it."""
@@ -39,13 +41,14 @@ def test_mixed_run(serve: Serve, framework: Framework, worker_class: str) -> Non
     server = serve(framework, worker_class)
     names = sorted(set(SCENARIOS) - framework.lacks)
 
-    def client(number: int) -> list[Visit]:
-        visitor, random = Visitor(server.port, framework, number), Random(number)
-        return [SCENARIOS[random.choice(names)](visitor) for _ in range(MIXED // CLIENTS)]
+    def client(number: int) -> list[Visit | Chat]:
+        visitor = Visitor(server.port, framework, number)
+        return [visitor.any_of(names) for _ in range(MIXED // CLIENTS)]
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        visits = [visit for found in pool.map(client, range(CLIENTS)) for visit in found]
-    measured = assert_tally(server, visits)
+        done = [each for found in pool.map(client, range(CLIENTS)) for each in found]
+    measured = assert_tally(server, [each for each in done if isinstance(each, Visit)])
+    assert_chats(server, [each for each in done if isinstance(each, Chat)])
 
     read: Counter[str] = Counter()
     raised: Counter[str] = Counter()
@@ -60,6 +63,23 @@ def test_mixed_run(serve: Serve, framework: Framework, worker_class: str) -> Non
     assert recorded == raised, "exceptions by class, as the application counted them"
     for page in ("upload", "pieces"):
         assert measured.received[framework.endpoint(page)] == read[framework.endpoint(page)]
+    of_rooms = server.scrape().total("gunicorn_websocket_message_bytes_total", direction="received")
+    assert of_rooms == read[framework.endpoint("rooms")]
+
+
+def assert_chats(server: Gunicorn, chats: list[Chat]) -> None:
+    """Fail unless the metrics say of websockets exactly what the clients know."""
+    seen = server.scrape_until(lambda e: e.total("gunicorn_websocket_closed_total") >= len(chats))
+    assert seen.total("gunicorn_websocket_opened_total") == len(chats)
+    assert seen.total("gunicorn_websocket_open") == 0
+    assert {chat.endpoint for chat in chats} == seen.label_values("gunicorn_websocket_opened_total", "endpoint")
+    codes = {s.labels["code"]: s.value for s in seen.samples("gunicorn_websocket_closed_total")}
+    assert codes == Counter(str(chat.code) for chat in chats)
+    for direction in ("received", "sent") if chats else ():
+        messages = seen.total("gunicorn_websocket_messages_total", direction=direction)
+        assert messages == sum(chat.messages for chat in chats)
+        size = seen.total("gunicorn_websocket_message_bytes_total", direction=direction)
+        assert size == sum(chat.size for chat in chats)
 
 
 def assert_tally(server: Gunicorn, visits: list[Visit]) -> Tally:
