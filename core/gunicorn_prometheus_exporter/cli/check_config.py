@@ -13,9 +13,9 @@ from ..settings.errors import MASK, written
 from ..settings.variables import remarks
 from ..settings.yaml_file import read_yaml_file
 from .command import Command
+from .table import table
 
 _HEADER: Final = ("SETTING", "VALUE", "FROM")
-_GAP: Final = 2
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = settings_from(os.environ, file)
     _check_files(settings)
     rows = [row for row in _rows(settings) if row[2] != _DEFAULT or not arguments.given]
-    for line in _table([_HEADER, *rows]):
+    for line in table([_HEADER, *rows]):
         print(line)  # noqa: T201
     for remark in remarks(os.environ, settings):
         print(f"note: {remark}")  # noqa: T201
@@ -60,12 +60,6 @@ def _rows(settings: Settings) -> Iterator[_Row]:
         place = settings.places.get(definition.name)
         origin = _DEFAULT if place is None else place.name if place.is_variable else place.where
         yield f"exporter.{definition.yaml}", MASK if text and definition.kind.secret else text or "-", origin
-
-
-def _table(rows: list[_Row]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) + _GAP for column in range(2)]
-    for row in rows:
-        yield f"{row[0]:{widths[0]}}{row[1]:{widths[1]}}{row[2]}"
 
 
 CHECK_CONFIG: Final = Command(

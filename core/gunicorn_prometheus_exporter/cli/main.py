@@ -11,11 +11,12 @@ from typing import Final
 from ..settings import SettingsError
 from .check_config import CHECK_CONFIG
 from .command import Command
+from .dump import DUMP
 from .health import HEALTH
 from .serve import SERVE
 
 _NAME: Final = "gunicorn-prometheus-exporter"
-_COMMANDS: Final[tuple[Command, ...]] = (SERVE, CHECK_CONFIG, HEALTH)
+_COMMANDS: Final[tuple[Command, ...]] = (SERVE, CHECK_CONFIG, HEALTH, DUMP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
