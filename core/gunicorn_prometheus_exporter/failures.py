@@ -16,14 +16,15 @@ logger = logging.getLogger("gunicorn_prometheus_exporter")
 class Failures:
     """Counts failures by component and logs the first of each cause through ``log``.
 
-    ``count`` is told the component of each failure once it is there; until then they add up here.
+    ``count`` is told the component of each failure once it is there; until then they add up here. ``unlogged`` is what
+    the next `flush` logs.
     """
 
     def __init__(self, log: Callable[[str], object] = logger.error) -> None:
         self._log = log
         self._causes: set[tuple[str, str, str]] = set()
         self._pending: Counter[str] = Counter()
-        self._unlogged: list[tuple[Callable[[str], object], str]] = []
+        self.unlogged: list[tuple[Callable[[str], object], str]] = []
         self._sink: Callable[[str], object] | None = None
         self._lock = threading.Lock()
 
@@ -39,7 +40,7 @@ class Failures:
         with self._lock:
             if cause not in self._causes and len(self._causes) < _MAX_CAUSES:
                 self._causes.add(cause)
-                self._unlogged.append((self._log, _describe(cause, error)))
+                self.unlogged.append((self._log, _describe(cause, error)))
             sink = self._sink
             if sink is None:
                 self._pending[component] += 1
@@ -49,15 +50,15 @@ class Failures:
     def announce(self, message: str) -> None:
         """Log ``message``, which is no failure, at the next `flush`. For threads too; a few are kept until then."""
         with self._lock:
-            if len(self._unlogged) < _MAX_UNLOGGED:
-                self._unlogged.append((logger.warning, message))
+            if len(self.unlogged) < _MAX_UNLOGGED:
+                self.unlogged.append((logger.warning, message))
 
     def flush(self) -> None:
         """Log what was counted and not yet logged."""
-        if not self._unlogged:
+        if not self.unlogged:
             return
         with self._lock:
-            messages, self._unlogged = self._unlogged, []
+            messages, self.unlogged = self.unlogged, []
         for log, message in messages:
             log(message)
 
@@ -83,7 +84,7 @@ class Failures:
         self._lock = threading.Lock()
         self._sink = None
         self._pending.clear()
-        self._unlogged = []
+        self.unlogged = []
 
 
 def _origin(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, Final
 
 from ..catalogue import CATALOGUE, DURATION_BUCKETS, OTHER_METHOD, SIZE_BUCKETS, UNROUTED
+from ..gil import one_at_a_time
 from ..gunicorn_versions import body_meter, peer_is_trusted
 from ..settings import Settings
 from ..storage.journal import BUSY_WORD, FREE, NO_RESPONSE_YET, SCRATCH_CELL, Journal, Unfinished, method_word
@@ -23,18 +24,21 @@ from .troubles import Troubles
 _IN_PROGRESS: Final = CATALOGUE["gunicorn_worker_requests_in_progress"]
 _REQUEST_SECONDS: Final = CATALOGUE["gunicorn_worker_request_seconds"]
 
+_BUCKET_OF_BITS: Final = tuple(bisect_left(SIZE_BUCKETS, 1 << bits) for bits in range(65))
+"""The bucket of each size of which ``size - 1`` has that many bits: all bounds are powers of two."""
+
 
 class Recorder:
     """Records the requests of the worker whose ``segments`` and ``journal`` these are.
 
-    One dictionary look-up gives the places of all of a request's numbers, and one lock covers their writing. The
-    lines that write them make no call, so that neither another thread nor a signal handler that raises can come
-    between: a request is counted whole, or it is still in the journal.
+    One dictionary look-up gives the places of all of a request's numbers. The lines that write them make no call, so
+    that neither another thread nor a signal handler that raises can come between: a request is counted whole, or it
+    is still in the journal. So they need no lock either, which would cost as much as half of them.
     """
 
     def __init__(self, segments: Segments, journal: Journal, settings: Settings) -> None:
         self._journal = journal
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._counters = segments.get("counter")
         self._histograms = segments.get("histogram")
         self._gauges = segments.get("gauge", "livesum")
@@ -44,66 +48,112 @@ class Recorder:
         self._troubles = Troubles(self._counters, cap=settings.max_series, error_types=settings.max_error_types)
         self._queue_time = QueueTime(self._histograms, peer_is_trusted)
         self._request_class = TimedRequest if settings.time_to_first_byte else RecordedRequest
-        self._methods = {method: method for method in settings.methods}
-        self._method_words = {method: method_word(method) for method in (*settings.methods, OTHER_METHOD)}
+        self._methods = {method: (method, method_word(method)) for method in settings.methods}
+        self._other_method = (OTHER_METHOD, method_word(OTHER_METHOD))
         worker = {"worker_id": segments.owner}
         self._request_seconds_cell = self._counters.index(counter_key(_REQUEST_SECONDS, worker))
         self._in_progress_cell = self._gauges.index(gauge_key(_IN_PROGRESS, worker))
         self._in_progress = 0
-        self._occupants = 0
         self.is_held = False
         self._busy = 0.0
         self._busy_since = 0.0
 
+    @one_at_a_time
     def begin(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
         """The application is about to be called with ``environ`` and Gunicorn's ``start_response``."""
-        journal = self._journal
-        method = self._methods.get(environ["REQUEST_METHOD"], OTHER_METHOD)
+        method, method_code = self._methods.get(environ["REQUEST_METHOD"], self._other_method)
         if "HTTP_X_REQUEST_START" in environ or "HTTP_X_QUEUE_START" in environ:
             with self._lock:
                 self._queue_time.observe(environ, start_response.__self__.req)  # type: ignore[attr-defined]
-        try:
-            cell = journal.free.pop()
-        except IndexError:
-            cell = SCRATCH_CELL
-        request = self._request_class(journal, cell, method, environ["PATH_INFO"], start_response)
+        request: RecordedRequest = self._request_class()
+        request.template = request.exceptions = request.meter = None
+        request.client_left = False
+        request.prefix = ""
+        request.path = environ["PATH_INFO"]
+        request.method = method
+        request.status = 0
+        request.started = 0.0
+        request._start_response = start_response
+        request.response = start_response.__self__  # type: ignore[attr-defined]  # always Gunicorn's Response
         body = environ["wsgi.input"]
         try:
-            request.body = body.reader
-            has_body = body.reader.length > 0
+            request.body = reader = body.reader
+            has_body = reader.length > 0
         except AttributeError:
             has_body = True
         if has_body:
             request.body = body_meter(body)
-        method_code = self._method_words[method]
-        words, doubles = journal.words, journal.doubles
-        gauges = self._gauges.cells
+        request.journal = journal = self._journal
+        try:
+            cell = journal.free.pop()
+        except IndexError:
+            cell = SCRATCH_CELL
+        request.cell = cell
+        words, doubles, gauges = journal.words, journal.doubles, self._gauges.cells
         request.start = start = monotonic()
-        with self._lock:
-            doubles[cell + 1] = start
-            words[cell + 2] = method_code
-            words[cell + 3] = 0
-            words[cell] = NO_RESPONSE_YET
-            if self._occupants == 0:
-                self._busy_since = start
-                doubles[BUSY_WORD] = self._busy - start
-            self._occupants += 1
-            self._in_progress += 1
-            gauges[self._in_progress_cell] = self._in_progress
+        # From here on no call: see the class.
+        doubles[cell + 1] = start
+        words[cell + 2] = method_code
+        words[cell + 3] = 0
+        words[cell] = NO_RESPONSE_YET
+        self._in_progress = in_progress = self._in_progress + 1
+        gauges[self._in_progress_cell] = in_progress
+        if in_progress == 1 and not self.is_held:
+            self._busy_since = start
+            doubles[BUSY_WORD] = self._busy - start
         return request
 
+    @one_at_a_time
     def finish(self, request: RecordedRequest, error: BaseException | None) -> None:
         """The last byte of ``request`` is out, or ``error`` keeps it from going out."""
         now = monotonic()
         response = request.response
         sent = response.sent if request.meter is None else response.sent + request.meter.sent
         if error is None:
-            outcome, status = None, response_status(response)
+            outcome, status = None, request.status or response_status(response)
         else:
             outcome = failed_outcome(error, response, sent)
             status = outcome.status
             sent += page_bytes(outcome, response)
-        self._write(request, now, -request.body.length, sent, status)
+        key = (request.method, request.template, status)
+        cells = self._series.known.get(key)
+        if cells is None:
+            try:
+                cells = self._resolve(key)
+            except Exception:
+                self._give_up(request, now)
+                raise
+        index, durations, duration_sum, receiveds, received_sum, sents, sent_sum, first_byte = cells
+        duration = now - request.start
+        received = -request.body.length
+        duration_bucket = durations[bisect_left(DURATION_BUCKETS, duration)]
+        received_bucket = receiveds[_BUCKET_OF_BITS[(received - 1).bit_length()]] if received else receiveds[0]
+        sent_bucket = sents[_BUCKET_OF_BITS[(sent - 1).bit_length()]]
+        cell, journal = request.cell, request.journal
+        words, doubles = journal.words, journal.doubles
+        counters, histograms, gauges = self._counters.cells, self._histograms.cells, self._gauges.cells
+        # From here on no call: see the class.
+        counters[index] += 1.0
+        words[cell] = FREE
+        histograms[duration_bucket] += 1.0
+        histograms[duration_sum] += duration
+        histograms[received_bucket] += 1.0
+        if received:
+            histograms[received_sum] += received
+        histograms[sent_bucket] += 1.0
+        histograms[sent_sum] += sent
+        counters[self._request_seconds_cell] += duration
+        self._in_progress = in_progress = self._in_progress - 1
+        gauges[self._in_progress_cell] = in_progress
+        if in_progress == 0 and not self.is_held:
+            self._busy += now - self._busy_since
+            doubles[BUSY_WORD] = self._busy
+        # A thread of the application's that speaks on, now too late, must not write into the cell's next request.
+        request.cell = SCRATCH_CELL
+        if cell != SCRATCH_CELL:
+            journal.free.append(cell)
+        if first_byte is not None and request.started:
+            self._observe(first_byte, request.started - request.start)
         if outcome is not None or request.exceptions is not None or request.client_left:
             self._write_troubles(request, outcome)
 
@@ -112,24 +162,20 @@ class Recorder:
         if self.is_held:
             return
         now = monotonic()
-        with self._lock:
-            self.is_held = True
-            if self._occupants == 0:
-                self._busy_since = now
-                self._journal.doubles[BUSY_WORD] = self._busy - now
-            self._occupants += 1
+        self.is_held = True
+        if self._in_progress == 0:
+            self._busy_since = now
+            self._journal.doubles[BUSY_WORD] = self._busy - now
 
     def release(self) -> None:
         """Undo `hold`."""
         if not self.is_held:
             return
         now = monotonic()
-        with self._lock:
-            self.is_held = False
-            self._occupants -= 1
-            if self._occupants == 0:
-                self._busy += now - self._busy_since
-                self._journal.doubles[BUSY_WORD] = self._busy
+        self.is_held = False
+        if self._in_progress == 0:
+            self._busy += now - self._busy_since
+            self._journal.doubles[BUSY_WORD] = self._busy
 
     def refuse(self, reason: str) -> None:
         """A request was refused before the application saw it, for ``reason``, one of a fixed list."""
@@ -158,7 +204,7 @@ class Recorder:
             raise failure
 
     def _recover(self, unfinished: Unfinished) -> None:
-        method = self._methods.get(unfinished.method, OTHER_METHOD)
+        method, _ = self._methods.get(unfinished.method, self._other_method)
         endpoint = unfinished.endpoint or None
         elapsed = max(monotonic() - unfinished.start, 0.0)
         index, buckets, total, *_ = self._resolve((method, endpoint, unfinished.status or 500))
@@ -170,70 +216,28 @@ class Recorder:
             if not unfinished.status:
                 self._troubles.aborted(method, endpoint or UNROUTED)
 
-    def _write(self, request: RecordedRequest, now: float, received: int, sent: int, status: int) -> None:
-        key = (request.method, request.template, status)
-        cells = self._series.known.get(key)
-        if cells is None:
-            try:
-                cells = self._resolve(key)
-            except Exception:
-                self._give_up(request, now)
-                raise
-        index, durations, duration_sum, receiveds, received_sum, sents, sent_sum, first_byte = cells
-        duration = now - request.start
-        duration_bucket = durations[bisect_left(DURATION_BUCKETS, duration)]
-        received_bucket = receiveds[bisect_left(SIZE_BUCKETS, received)]
-        sent_bucket = sents[bisect_left(SIZE_BUCKETS, sent)]
-        journal, cell = request.journal, request.cell
-        words = journal.words
-        with self._lock:
-            counters, histograms, gauges = self._counters.cells, self._histograms.cells, self._gauges.cells
-            counters[index] += 1.0
-            words[cell] = FREE
-            histograms[duration_bucket] += 1.0
-            histograms[duration_sum] += duration
-            histograms[received_bucket] += 1.0
-            histograms[received_sum] += received
-            histograms[sent_bucket] += 1.0
-            histograms[sent_sum] += sent
-            counters[self._request_seconds_cell] += duration
-            self._in_progress -= 1
-            gauges[self._in_progress_cell] = self._in_progress
-            self._occupants -= 1
-            if self._occupants == 0:
-                self._busy += now - self._busy_since
-                journal.doubles[BUSY_WORD] = self._busy
-        if cell != SCRATCH_CELL:
-            # A thread of the application's that speaks on, now too late, must not write into the cell's next request.
-            request.cell = SCRATCH_CELL
-            journal.free.append(cell)
-        if first_byte is not None and request.started:
-            self._observe(first_byte, request.started - request.start)
-
     def _give_up(self, request: RecordedRequest, now: float) -> None:
         """There is no room to count ``request``, but it is over.
 
-        Its lines are the end of `_write`, where they are not a call because nothing may come between them.
+        Its lines are in `finish` too, where they are not a call because nothing may come between them.
         """
         journal, cell = request.journal, request.cell
         words = journal.words
-        with self._lock:
-            words[cell] = FREE
-            self._in_progress -= 1
-            self._gauges.cells[self._in_progress_cell] = self._in_progress
-            self._occupants -= 1
-            if self._occupants == 0:
-                self._busy += now - self._busy_since
-                journal.doubles[BUSY_WORD] = self._busy
+        words[cell] = FREE
+        self._in_progress -= 1
+        self._gauges.cells[self._in_progress_cell] = self._in_progress
+        if self._in_progress == 0 and not self.is_held:
+            self._busy += now - self._busy_since
+            journal.doubles[BUSY_WORD] = self._busy
+        request.cell = SCRATCH_CELL
         if cell != SCRATCH_CELL:
-            request.cell = SCRATCH_CELL
             journal.free.append(cell)
 
     def _observe(self, cells: HistogramCells, seconds: float) -> None:
         bucket = cells.buckets[bisect_left(DURATION_BUCKETS, seconds)]
-        with self._lock:
-            self._histograms.cells[bucket] += 1.0
-            self._histograms.cells[cells.sum] += seconds
+        histograms = self._histograms.cells
+        histograms[bucket] += 1.0
+        histograms[cells.sum] += seconds
 
     def _write_troubles(self, request: RecordedRequest, outcome: Outcome | None) -> None:
         method, endpoint = request.method, request.template or UNROUTED

@@ -15,8 +15,9 @@ from .outcome import is_clients_doing
 class RecordedRequest(RequestNote):
     """A request that is being recorded.
 
-    ``body`` counts its ``length`` down from 0 as the request's body is received. ``started`` is
-    the reading of the monotonic clock at the response's start, 0.0 until then or if nobody asked for it.
+    ``body`` counts its ``length`` down from 0 as the request's body is received. ``status`` is 0 until
+    the response has one. ``started`` is the reading of the monotonic clock at the response's start, 0.0 until then or
+    if nobody asked for it.
     ``client_left`` says that the application noticed: a framework told of an exception that came from that.
     """
 
@@ -31,8 +32,10 @@ class RecordedRequest(RequestNote):
         "response",
         "start",
         "started",
+        "status",
     )
 
+    _start_response: Callable[..., Any]
     body: Any
     cell: int
     client_left: bool
@@ -42,20 +45,10 @@ class RecordedRequest(RequestNote):
     response: Any
     start: float
     started: float
+    status: int
 
-    def __init__(self, journal: Journal, cell: int, method: str, path: str, start_response: Callable[..., Any]) -> None:
-        self.template = None
-        self.exceptions = None
-        self.path = path
-        self.prefix = ""
-        self.client_left = False
-        self.journal = journal
-        self.cell = cell
-        self.method = method
-        self.meter = None
-        self.started = 0.0
-        self._start_response = start_response
-        self.response = start_response.__self__  # type: ignore[attr-defined]  # always Gunicorn's Response
+    # `Recorder.begin` sets every attribute itself: the call of an __init__ costs as much as all of them.
+    __init__ = object.__init__
 
     def endpoint(self, template: str, environ: Mapping[str, Any] | None = None) -> None:
         super().endpoint(template, environ)
@@ -72,7 +65,7 @@ class RecordedRequest(RequestNote):
         write = self._start_response(status, headers, exc_info)
         code = self.response.status_code
         if code is not None and 100 <= code <= 999:
-            self.journal.words[self.cell] = code
+            self.status = self.journal.words[self.cell] = code
         return write
 
 

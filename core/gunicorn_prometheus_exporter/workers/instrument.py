@@ -14,6 +14,9 @@ from ..recorder.recorder import Recorder
 
 _REACHED = "_gunicorn_prometheus_reached_the_application"
 
+_exception: Callable[[], BaseException | None] = getattr(sys, "exception", lambda: sys.exc_info()[1])
+"""`sys.exception` of Python 3.11, which makes no tuple."""
+
 PostRequest = Callable[[Any, Any, dict[str, Any], Any], None]
 
 
@@ -38,7 +41,7 @@ class InstrumentedApp:
         environ[NOTE_KEY] = request
         body = self.app(environ, request.start_response)
         try:
-            if request.body.__class__ is WholeBody:
+            if type(request.body) is WholeBody:
                 body = request.meter = BodyMeter(body)
             elif isinstance(body, environ["wsgi.file_wrapper"]):
                 request.response.sock = request.meter = SendfileMeter(request.response.sock)
@@ -53,7 +56,7 @@ def recording_post_request(recorder: Recorder, failures: Failures, users: PostRe
 
     def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
         # Gunicorn calls this hook from a finally clause, so an exception that ended the request is still to be seen.
-        error = sys.exc_info()[1]
+        error = _exception()
         request = environ.get(NOTE_KEY)
         if request is not None:
             try:
@@ -62,7 +65,8 @@ def recording_post_request(recorder: Recorder, failures: Failures, users: PostRe
                     setattr(req, _REACHED, True)
             except Exception as failure:
                 failures.report("recorder", failure)
-        failures.flush()
+        if failures.unlogged:
+            failures.flush()
         users(worker, req, environ, resp)
 
     return post_request
