@@ -12,7 +12,7 @@ from ..catalogue import CATALOGUE, DURATION_BUCKETS, OTHER_METHOD, SIZE_BUCKETS,
 from ..gil import one_at_a_time
 from ..gunicorn_versions import body_meter, peer_is_trusted
 from ..settings import Settings
-from ..storage.journal import BUSY_WORD, FREE, NO_RESPONSE_YET, SCRATCH_CELL, Journal, Unfinished, method_word
+from ..storage.journal import BUSY_WORD, FREE, NO_RESPONSE_YET, SCRATCH_CELL, Journal, Unfinished, encoded_method
 from ..storage.segments import Segments
 from .outcome import Outcome, failed_outcome, page_bytes, response_status
 from .queue_time import QueueTime
@@ -23,6 +23,8 @@ from .troubles import Troubles
 
 _IN_PROGRESS: Final = CATALOGUE["gunicorn_worker_requests_in_progress"]
 _REQUEST_SECONDS: Final = CATALOGUE["gunicorn_worker_request_seconds"]
+
+_SHORT: Final = DURATION_BUCKETS[0]
 
 _BUCKET_OF_BITS: Final = tuple(bisect_left(SIZE_BUCKETS, 1 << bits) for bits in range(65))
 """The bucket of each size of which ``size - 1`` has that many bits: all bounds are powers of two."""
@@ -43,17 +45,22 @@ class Recorder:
         self._histograms = segments.get("histogram")
         self._gauges = segments.get("gauge", "livesum")
         self._series = RequestSeries(
-            self._counters, self._histograms, cap=settings.max_series, first_byte=settings.time_to_first_byte
+            self._counters,
+            self._histograms,
+            (*settings.methods, OTHER_METHOD),
+            cap=settings.max_series,
+            first_byte=settings.time_to_first_byte,
         )
         self._troubles = Troubles(self._counters, cap=settings.max_series, error_types=settings.max_error_types)
         self._queue_time = QueueTime(self._histograms, peer_is_trusted)
         self._request_class = TimedRequest if settings.time_to_first_byte else RecordedRequest
-        self._methods = {method: (method, method_word(method)) for method in settings.methods}
-        self._other_method = (OTHER_METHOD, method_word(OTHER_METHOD))
+        by_method = {method: (method, encoded_method(method), known) for method, known in self._series.known.items()}
+        self._other_method = by_method.pop(OTHER_METHOD)
+        self._methods = by_method
         worker = {"worker_id": segments.owner}
         self._request_seconds_cell = self._counters.index(counter_key(_REQUEST_SECONDS, worker))
         self._in_progress_cell = self._gauges.index(gauge_key(_IN_PROGRESS, worker))
-        self._in_progress = 0
+        self._in_progress = 0.0
         self.is_held = False
         self._busy = 0.0
         self._busy_since = 0.0
@@ -61,7 +68,7 @@ class Recorder:
     @one_at_a_time
     def begin(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
         """The application is about to be called with ``environ`` and Gunicorn's ``start_response``."""
-        method, method_code = self._methods.get(environ["REQUEST_METHOD"], self._other_method)
+        method, method_code, known = self._methods.get(environ["REQUEST_METHOD"], self._other_method)
         if "HTTP_X_REQUEST_START" in environ or "HTTP_X_QUEUE_START" in environ:
             with self._lock:
                 self._queue_time.observe(environ, start_response.__self__.req)  # type: ignore[attr-defined]
@@ -71,6 +78,7 @@ class Recorder:
         request.prefix = ""
         request.path = environ["PATH_INFO"]
         request.method = method
+        request.known = known
         request.status = 0
         request.started = 0.0
         request._start_response = start_response
@@ -89,16 +97,17 @@ class Recorder:
         except IndexError:
             cell = SCRATCH_CELL
         request.cell = cell
+        status_word, start_word, method_word, length_word, _ = cell
         words, doubles, gauges = journal.words, journal.doubles, self._gauges.cells
         request.start = start = monotonic()
         # From here on no call: see the class.
-        doubles[cell + 1] = start
-        words[cell + 2] = method_code
-        words[cell + 3] = 0
-        words[cell] = NO_RESPONSE_YET
-        self._in_progress = in_progress = self._in_progress + 1
+        doubles[start_word] = start
+        words[method_word] = method_code
+        words[length_word] = 0
+        words[status_word] = NO_RESPONSE_YET
+        self._in_progress = in_progress = self._in_progress + 1.0
         gauges[self._in_progress_cell] = in_progress
-        if in_progress == 1 and not self.is_held:
+        if in_progress == 1.0 and not self.is_held:
             self._busy_since = start
             doubles[BUSY_WORD] = self._busy - start
         return request
@@ -115,26 +124,23 @@ class Recorder:
             outcome = failed_outcome(error, response, sent)
             status = outcome.status
             sent += page_bytes(outcome, response)
-        key = (request.method, request.template, status)
-        cells = self._series.known.get(key)
-        if cells is None:
-            try:
-                cells = self._resolve(key)
-            except Exception:
-                self._give_up(request, now)
-                raise
+        try:
+            cells = request.known[request.template][status]
+        except KeyError:
+            cells = self._resolve_or_give_up(request, status, now)
         index, durations, duration_sum, receiveds, received_sum, sents, sent_sum, first_byte = cells
         duration = now - request.start
         received = -request.body.length
-        duration_bucket = durations[bisect_left(DURATION_BUCKETS, duration)]
+        # The shorter a request, the more it counts what its measuring costs: so the first bucket is found at once.
+        duration_bucket = durations[0 if duration <= _SHORT else bisect_left(DURATION_BUCKETS, duration)]
         received_bucket = receiveds[_BUCKET_OF_BITS[(received - 1).bit_length()]] if received else receiveds[0]
         sent_bucket = sents[_BUCKET_OF_BITS[(sent - 1).bit_length()]]
         cell, journal = request.cell, request.journal
-        words, doubles = journal.words, journal.doubles
+        words, doubles, status_word = journal.words, journal.doubles, cell[0]
         counters, histograms, gauges = self._counters.cells, self._histograms.cells, self._gauges.cells
         # From here on no call: see the class.
         counters[index] += 1.0
-        words[cell] = FREE
+        words[status_word] = FREE
         histograms[duration_bucket] += 1.0
         histograms[duration_sum] += duration
         histograms[received_bucket] += 1.0
@@ -143,14 +149,14 @@ class Recorder:
         histograms[sent_bucket] += 1.0
         histograms[sent_sum] += sent
         counters[self._request_seconds_cell] += duration
-        self._in_progress = in_progress = self._in_progress - 1
+        self._in_progress = in_progress = self._in_progress - 1.0
         gauges[self._in_progress_cell] = in_progress
-        if in_progress == 0 and not self.is_held:
+        if in_progress == 0.0 and not self.is_held:
             self._busy += now - self._busy_since
             doubles[BUSY_WORD] = self._busy
         # A thread of the application's that speaks on, now too late, must not write into the cell's next request.
         request.cell = SCRATCH_CELL
-        if cell != SCRATCH_CELL:
+        if cell is not SCRATCH_CELL:
             journal.free.append(cell)
         if first_byte is not None and request.started:
             self._observe(first_byte, request.started - request.start)
@@ -163,7 +169,7 @@ class Recorder:
             return
         now = monotonic()
         self.is_held = True
-        if self._in_progress == 0:
+        if self._in_progress == 0.0:
             self._busy_since = now
             self._journal.doubles[BUSY_WORD] = self._busy - now
 
@@ -173,7 +179,7 @@ class Recorder:
             return
         now = monotonic()
         self.is_held = False
-        if self._in_progress == 0:
+        if self._in_progress == 0.0:
             self._busy += now - self._busy_since
             self._journal.doubles[BUSY_WORD] = self._busy
 
@@ -204,7 +210,7 @@ class Recorder:
             raise failure
 
     def _recover(self, unfinished: Unfinished) -> None:
-        method, _ = self._methods.get(unfinished.method, self._other_method)
+        method, *_ = self._methods.get(unfinished.method, self._other_method)
         endpoint = unfinished.endpoint or None
         elapsed = max(monotonic() - unfinished.start, 0.0)
         index, buckets, total, *_ = self._resolve((method, endpoint, unfinished.status or 500))
@@ -216,6 +222,13 @@ class Recorder:
             if not unfinished.status:
                 self._troubles.aborted(method, endpoint or UNROUTED)
 
+    def _resolve_or_give_up(self, request: RecordedRequest, status: int, now: float) -> RequestCells:
+        try:
+            return self._resolve((request.method, request.template, status))
+        except Exception:
+            self._give_up(request, now)
+            raise
+
     def _give_up(self, request: RecordedRequest, now: float) -> None:
         """There is no room to count ``request``, but it is over.
 
@@ -223,14 +236,14 @@ class Recorder:
         """
         journal, cell = request.journal, request.cell
         words = journal.words
-        words[cell] = FREE
-        self._in_progress -= 1
+        words[cell[0]] = FREE
+        self._in_progress -= 1.0
         self._gauges.cells[self._in_progress_cell] = self._in_progress
-        if self._in_progress == 0 and not self.is_held:
+        if self._in_progress == 0.0 and not self.is_held:
             self._busy += now - self._busy_since
             journal.doubles[BUSY_WORD] = self._busy
         request.cell = SCRATCH_CELL
-        if cell != SCRATCH_CELL:
+        if cell is not SCRATCH_CELL:
             journal.free.append(cell)
 
     def _observe(self, cells: HistogramCells, seconds: float) -> None:

@@ -7,9 +7,10 @@ from time import monotonic
 from typing import Any
 
 from ..note import RequestNote
-from ..storage.journal import Journal
+from ..storage.journal import Cell, Journal
 from .meters import BodyMeter, SendfileMeter
 from .outcome import is_clients_doing
+from .request_series import KnownEndpoints
 
 
 class RecordedRequest(RequestNote):
@@ -27,6 +28,7 @@ class RecordedRequest(RequestNote):
         "cell",
         "client_left",
         "journal",
+        "known",
         "meter",
         "method",
         "response",
@@ -37,9 +39,10 @@ class RecordedRequest(RequestNote):
 
     _start_response: Callable[..., Any]
     body: Any
-    cell: int
+    cell: Cell
     client_left: bool
     journal: Journal
+    known: KnownEndpoints
     meter: BodyMeter | SendfileMeter | None
     method: str
     response: Any
@@ -65,7 +68,7 @@ class RecordedRequest(RequestNote):
         write = self._start_response(status, headers, exc_info)
         code = self.response.status_code
         if code is not None and 100 <= code <= 999:
-            self.status = self.journal.words[self.cell] = code
+            self.status = self.journal.words[self.cell[0]] = code
         return write
 
 

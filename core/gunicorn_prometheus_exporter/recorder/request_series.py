@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from ..catalogue import CATALOGUE, OTHER, UNROUTED, Family
@@ -21,15 +22,22 @@ RequestCells = tuple[int, tuple[int, ...], int, tuple[int, ...], int, tuple[int,
 """The request counter, then buckets and sum of duration, received and sent bytes, then time to first byte, if on."""
 
 
+KnownEndpoints = dict[str | None, dict[int, RequestCells]]
+"""The cells of one method, by endpoint and status."""
+
+
 class RequestSeries:
     """Finds and makes the cells of requests. Not thread-safe: the recorder's lock covers `resolve`.
 
-    ``known`` is for look-ups without the lock. Label sets over the cap get the cells of the endpoint ``__other__``
-    and are not remembered, however many there are.
+    ``known`` is for look-ups without the lock: by method, endpoint and status, each in a dictionary of its own, since
+    a key of three parts costs more to make than three look-ups. Label sets over the cap get the cells of the endpoint
+    ``__other__`` and are not remembered, however many there are.
     """
 
-    def __init__(self, counters: Segment, histograms: Segment, *, cap: int, first_byte: bool) -> None:
-        self.known: dict[RequestKey, RequestCells] = {}
+    def __init__(
+        self, counters: Segment, histograms: Segment, methods: Iterable[str], *, cap: int, first_byte: bool
+    ) -> None:
+        self.known: dict[str, KnownEndpoints] = {method: {} for method in methods}
         self._counters = counters
         self._histograms = histograms
         self._first_byte = first_byte
@@ -39,7 +47,7 @@ class RequestSeries:
 
     def resolve(self, key: RequestKey) -> tuple[RequestCells, bool]:
         """The cells of ``key``, and whether it has its own (else they are ``__other__``'s)."""
-        cells = self.known.get(key)
+        cells = self._find(key)
         if cells is not None:
             return cells, True
         method, endpoint, status = key
@@ -50,7 +58,12 @@ class RequestSeries:
             for family in families:
                 self._cap.add(family)
             return cells, True
-        return self.known.get((method, OTHER, status)) or self._make((method, OTHER, status)), False
+        other = (method, OTHER, status)
+        return self._find(other) or self._make(other), False
+
+    def _find(self, key: RequestKey) -> RequestCells | None:
+        method, endpoint, status = key
+        return self.known[method].get(endpoint, {}).get(status)
 
     def _admit(self, method: str, endpoint: str, status: int) -> tuple[Family, ...] | None:
         """The families in which it would be a new label set, None if that is one too many."""
@@ -71,5 +84,5 @@ class RequestSeries:
         first_byte = histogram_cells(self._histograms, FIRST_BYTE, labels) if self._first_byte else None
         request = self._counters.index(counter_key(REQUESTS, {**labels, "status": f"{status:03}"}))
         cells: RequestCells = (request, *duration, *received, *sent, first_byte)
-        self.known[key] = cells
+        self.known[method].setdefault(endpoint, {})[status] = cells
         return cells

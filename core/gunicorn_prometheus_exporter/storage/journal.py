@@ -19,6 +19,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 _WORD = 8
 _HEADER_WORDS = 64
@@ -32,12 +33,25 @@ BUSY_WORD = 3
 """A double: the worker's busy seconds so far. While it is busy, those seconds less the time at which that began, which
 is negative: so one read of one word, which cannot be torn, tells everything to another process."""
 
-SCRATCH_CELL = 32
-"""Where a request writes when all cells are taken: in the header, where nobody reads it."""
-
 FREE = 0
 NO_RESPONSE_YET = 1
 _LAST_STATUS = 999
+
+
+Cell = tuple[int, int, int, int, int]
+"""The words of one request: its status, start, method, length of the endpoint, and where the endpoint begins.
+
+A plain tuple, since taking one apart costs less than an addition; a named one would cost ten times as much.
+"""
+
+
+def cell_at(first: int) -> Cell:
+    """The cell that begins at the word ``first``."""
+    return first, first + 1, first + 2, first + 3, first + 4
+
+
+SCRATCH_CELL: Final = cell_at(32)
+"""Where a request writes when all cells are taken: in the header, where nobody reads it."""
 
 
 class Phase(enum.IntEnum):
@@ -59,7 +73,7 @@ class Unfinished:
     start: float
 
 
-def method_word(method: str) -> int:
+def encoded_method(method: str) -> int:
     """``method`` as one journal word. Methods of more than eight bytes are cut."""
     return int.from_bytes(method.encode("ascii", "replace")[:_WORD].ljust(_WORD, b"\0"), "little")
 
@@ -74,7 +88,7 @@ class Journal:
 
     A file keeps the cells it has; in memory that holds more than the journal, it begins at byte ``base``, a multiple
     of the page size, and has ``cells``. ``words`` and ``doubles`` are two views of the same map; ``free`` holds the
-    first word of each free cell.
+    free cells.
     """
 
     def __init__(self, fd: int, *, cells: int, base: int = 0) -> None:
@@ -93,7 +107,8 @@ class Journal:
         self.words: memoryview[int] = memoryview(self._bytes).cast("Q")
         self.doubles: memoryview[float] = memoryview(self._bytes).cast("d")
         # The lowest cell is used first, so that an idle worker of many connections touches one page.
-        self.free = list(reversed(range(_HEADER_WORDS, _HEADER_WORDS + cells * _CELL_WORDS, _CELL_WORDS)))
+        firsts = range(_HEADER_WORDS, _HEADER_WORDS + cells * _CELL_WORDS, _CELL_WORDS)
+        self.free = [cell_at(first) for first in reversed(firsts)]
 
     def disown(self) -> None:
         """In a forked child of the worker's: whatever is written from now on goes nowhere."""
@@ -125,24 +140,26 @@ class Journal:
         seconds = self.doubles[BUSY_WORD]
         return (seconds, False) if seconds >= 0.0 else (max(seconds + time.monotonic(), 0.0), True)
 
-    def set_endpoint(self, cell: int, endpoint: str) -> None:
+    def set_endpoint(self, cell: Cell, endpoint: str) -> None:
         """Name the endpoint of the request in ``cell``. Longer than 224 bytes, it is cut."""
         encoded = endpoint.encode("utf-8", "replace")[:_ENDPOINT_BYTES]
-        start = (cell + 4) * _WORD
+        _, _, _, length_word, endpoint_word = cell
+        start = endpoint_word * _WORD
         self._bytes[start : start + len(encoded)] = encoded
-        self.words[cell + 3] = len(encoded)
+        self.words[length_word] = len(encoded)
 
     def unfinished(self) -> Iterator[Unfinished]:
         """The requests whose cells are not free. A cell that no worker can have left like that is passed over."""
         last = len(self.words) - _CELL_WORDS
-        for cell in range(_HEADER_WORDS, last + 1, _CELL_WORDS):
-            status, began = self.words[cell], self.doubles[cell + 1]
+        for first in range(_HEADER_WORDS, last + 1, _CELL_WORDS):
+            status_word, start_word, method_word, length_word, endpoint_word = cell_at(first)
+            status, began = self.words[status_word], self.doubles[start_word]
             if status == FREE or status > _LAST_STATUS or not math.isfinite(began):
                 continue
-            length = min(self.words[cell + 3], _ENDPOINT_BYTES)
-            start = (cell + 4) * _WORD
+            length = min(self.words[length_word], _ENDPOINT_BYTES)
+            start = endpoint_word * _WORD
             yield Unfinished(
-                method=self.words[cell + 2].to_bytes(_WORD, "little").rstrip(b"\0").decode("ascii", "replace"),
+                method=self.words[method_word].to_bytes(_WORD, "little").rstrip(b"\0").decode("ascii", "replace"),
                 endpoint=self._bytes[start : start + length].decode("utf-8", "replace"),
                 status=status if status > NO_RESPONSE_YET else 0,
                 start=began,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
+
+from gunicorn import config
 
 from ..failures import Failures
 from ..gunicorn_versions import WholeBody
@@ -17,37 +19,39 @@ _REACHED = "_gunicorn_prometheus_reached_the_application"
 _exception: Callable[[], BaseException | None] = getattr(sys, "exception", lambda: sys.exc_info()[1])
 """`sys.exception` of Python 3.11, which makes no tuple."""
 
+_NO_HOOK: Final = config.PostRequest.post_request
+"""Gunicorn's default hook, which does nothing."""
+
+WSGIApp = Callable[..., Iterable[bytes]]
 PostRequest = Callable[[Any, Any, dict[str, Any], Any], None]
 
 
-class InstrumentedApp:
+def instrumented(app: WSGIApp, recorder: Recorder, failures: Failures) -> WSGIApp:
     """Calls ``app`` with a note in the request's ``environ``.
 
     The application's iterable is returned unwrapped: Gunicorn sends a ``wsgi.file_wrapper`` with sendfile only if it
     sees it itself.
     """
+    begin = recorder.begin
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], recorder: Recorder, failures: Failures) -> None:
-        self.app = app
-        self._begin = recorder.begin
-        self._failures = failures
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def instrumented_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:
-            request = self._begin(environ, start_response)
+            request = begin(environ, start_response)
         except Exception as error:
-            self._failures.report("recorder", error)
-            return self.app(environ, start_response)
+            failures.report("recorder", error)
+            return app(environ, start_response)
         environ[NOTE_KEY] = request
-        body = self.app(environ, request.start_response)
+        body = app(environ, request.start_response)
         try:
-            if type(request.body) is WholeBody:
-                body = request.meter = BodyMeter(body)
-            elif isinstance(body, environ["wsgi.file_wrapper"]):
+            if isinstance(body, environ["wsgi.file_wrapper"]):
                 request.response.sock = request.meter = SendfileMeter(request.response.sock)
+            elif type(request.body) is WholeBody:
+                body = request.meter = BodyMeter(body)
         except Exception as error:
-            self._failures.report("recorder", error)
+            failures.report("recorder", error)
         return body
+
+    return instrumented_app
 
 
 def recording_post_request(recorder: Recorder, failures: Failures, users: PostRequest) -> PostRequest:
@@ -67,7 +71,8 @@ def recording_post_request(recorder: Recorder, failures: Failures, users: PostRe
                 failures.report("recorder", failure)
         if failures.unlogged:
             failures.flush()
-        users(worker, req, environ, resp)
+        if users is not _NO_HOOK:
+            users(worker, req, environ, resp)
 
     return post_request
 

@@ -16,7 +16,7 @@ from ..recorder.series import gauge_key
 from ..settings import Settings
 from ..storage.journal import Journal, Phase
 from ..storage.segments import Segments
-from .instrument import InstrumentedApp, reached_application, recording_post_request
+from .instrument import instrumented, reached_application, recording_post_request
 from .interface import require_interface
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class PrometheusMixin(_Base):
         failures, recorder = process.current().failures, self._prometheus_recorder
         if recorder is not None:
             self.cfg.set("post_request", recording_post_request(recorder, failures, self.cfg.post_request))
-            self.wsgi = InstrumentedApp(self.wsgi, recorder, failures)
+            self.wsgi = instrumented(self.wsgi, recorder, failures)
 
     def _prometheus_measure(self, segments: Segments) -> None:
         """Prepare to measure what only this class of workers has. Called when Gunicorn has set the worker up."""

@@ -15,7 +15,7 @@ from gunicorn_prometheus_exporter.storage.journal import (
     SCRATCH_CELL,
     Journal,
     Phase,
-    method_word,
+    encoded_method,
 )
 
 
@@ -26,12 +26,12 @@ def opened(path: Path, cells: int = 4) -> Journal:
 def begin(journal: Journal, method: str = "GET", endpoint: str = "", status: int = NO_RESPONSE_YET) -> int:
     """Enter a request as the recorder does, and return its cell."""
     cell = journal.free.pop() if journal.free else SCRATCH_CELL
-    journal.doubles[cell + 1] = 12.5
-    journal.words[cell + 2] = method_word(method)
-    journal.words[cell + 3] = 0
+    journal.doubles[cell[1]] = 12.5
+    journal.words[cell[2]] = encoded_method(method)
+    journal.words[cell[3]] = 0
     if endpoint:
         journal.set_endpoint(cell, endpoint)
-    journal.words[cell] = status
+    journal.words[cell[0]] = status
     return cell
 
 

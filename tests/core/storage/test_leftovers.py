@@ -52,7 +52,7 @@ def test_disowned(tmp_path: Path) -> None:
     journal.disown()
     counters.cells[index] += 1.0
     counters.index("[2]")
-    journal.words[journal.free[0]] = 200
+    journal.words[journal.free[0][0]] = 200
     journal.set_endpoint(journal.free[0], "/x")
     name = SegmentName("counter", "", "1")
     assert list(store.open_segment(name).read_all_values()) == [("[1]", 0.0, 0.0)]
