@@ -41,11 +41,26 @@ GUNICORNS = {
 # Which cells run the bridges' tests: with the oldest Python (0) or the newest (-1), and with which frameworks.
 # Django 4.2 knows no Python beyond 3.12, and Pyramid 2.0 imports the pkg_resources that setuptools 81 drops.
 BRIDGES = {
-    "22.0": (0, ("Flask==2.3.*", "Django==4.2.*; python_version < '3.13'", "pyramid==2.0.*", "setuptools<81")),
+    "22.0": (
+        0,
+        (
+            "Flask==2.3.*",
+            "Django==4.2.*; python_version < '3.13'",
+            "pyramid==2.0.*",
+            "setuptools<81",
+            "fastapi==0.110.*",
+        ),
+    ),
     "25.3": (-1, ("Django==5.2.*",)),
     "newest": (-1, ()),
 }
-BRIDGE_TESTS = ("tests/bridges", "tests/contrib_flask", "tests/contrib_django", "tests/contrib_pyramid")
+BRIDGE_TESTS = (
+    "tests/bridges",
+    "tests/contrib_flask",
+    "tests/contrib_django",
+    "tests/contrib_pyramid",
+    "tests/contrib_starlette",
+)
 # Of the development tools, those that no end-to-end test starts.
 NOT_FOR_CELLS = re.compile(r"mypy|ruff|types-|gunicorn-prometheus-exporter")
 

@@ -33,8 +33,11 @@ Counters end in `_total` on the wire. Units are base units. Labels:
 A request's body is counted as far as the server took it off the connection for the application: a body that nobody
 read counts as 0 bytes. A request that was in progress when its worker was killed is counted once the worker is gone,
 with the status that it had reached; its sizes are lost. One that its worker was made to drop (`ABRT`, `INT`, `QUIT`)
-ends with the exception `SystemExit`, which nobody handled. The page that Gunicorn sends for an exception that escaped
+ends with the exception `SystemExit`, which nobody handled. The page that the server sends for an exception that escaped
 the application counts as the response's body.
+
+In ASGI a request ends with the last message of its response's body: background tasks are no part of it, but their
+exceptions are counted. A client that was gone before the response makes it a `499`, whatever the application answered.
 
 Memory by PSS costs the kernel more than the rest, so it is read less often than a scrape may come, and a new worker
 shows it a moment later. A connection that a client closes after its answer goes through gthread's pool once more, and
