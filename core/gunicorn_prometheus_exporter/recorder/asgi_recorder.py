@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol
 
 from ..bridges import NameUnrouted
-from ..catalogue import OTHER_METHOD, UNMATCHED
+from ..catalogue import UNMATCHED
 from ..note import RequestNote, the_one_inside
 from ..settings import Settings
 from ..storage.journal import BUSY_WORD, NO_RESPONSE_YET, SCRATCH_CELL, Journal
@@ -89,14 +89,14 @@ class ASGIRecorder(Recorder):
         if b"x-request-start" in headers or b"x-queue-start" in headers:
             self._observe_queue_time(headers, scope)
         journal = self._journal
-        method = self._methods.get(scope["method"], OTHER_METHOD)
+        method, method_code, known = self._methods.get(scope["method"], self._other_method)
         try:
             cell = journal.free.pop()
         except IndexError:
             cell = SCRATCH_CELL
-        request = ASGIRequest(self, journal, cell, method, scope, receive, send)
+        request = ASGIRequest(self, journal, cell, method, known, scope, receive, send)
         request.start = monotonic()
-        self._enter(request)
+        self._enter(request, method_code)
         return request
 
     def begin_websocket(self, scope: dict[str, Any], receive: Receive, send: Send) -> WebSocket:
@@ -146,19 +146,18 @@ class ASGIRecorder(Recorder):
         """Whether a disconnect message is to be believed: a server may send one for other reasons."""
         return connection is _UNKNOWN or self.server.is_gone(connection)
 
-    def _enter(self, request: ASGIRequest) -> None:
-        words, doubles, cell = self._journal.words, self._journal.doubles, request.cell
-        with self._lock:
-            doubles[cell + 1] = request.start
-            words[cell + 2] = self._method_words[request.method]
-            words[cell + 3] = 0
-            words[cell] = NO_RESPONSE_YET
-            if self._occupants == 0:
-                self._busy_since = request.start
-                doubles[BUSY_WORD] = self._busy - request.start
-            self._occupants += 1
-            self._in_progress += 1
-            self._gauges.cells[self._in_progress_cell] = self._in_progress
+    def _enter(self, request: ASGIRequest, method_code: int) -> None:
+        status_word, start_word, method_word, length_word, _ = request.cell
+        words, doubles = self._journal.words, self._journal.doubles
+        doubles[start_word] = request.start
+        words[method_word] = method_code
+        words[length_word] = 0
+        words[status_word] = NO_RESPONSE_YET
+        self._in_progress += 1.0
+        self._gauges.cells[self._in_progress_cell] = self._in_progress
+        if self._in_progress == 1.0 and not self.is_held:
+            self._busy_since = request.start
+            doubles[BUSY_WORD] = self._busy - request.start
 
     def _settle(self, request: ASGIRequest, error: BaseException | None) -> bool:
         """Complete a request whose response the application did not complete. Whether it was cut short."""

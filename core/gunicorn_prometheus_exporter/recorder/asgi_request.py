@@ -8,8 +8,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from ..note import RequestNote
-from ..storage.journal import Journal
+from ..storage.journal import Cell, Journal
 from .request import RecordedRequest
+from .request_series import KnownEndpoints
 
 if TYPE_CHECKING:
     from .asgi_recorder import ASGIRecorder
@@ -57,15 +58,15 @@ class ASGIRequest(RecordedRequest):
         "received",
         "scope",
         "sent",
-        "status",
     )
 
     def __init__(
         self,
         recorder: ASGIRecorder,
         journal: Journal,
-        cell: int,
+        cell: Cell,
         method: str,
+        known: KnownEndpoints,
         scope: dict[str, Any],
         receive: Receive,
         send: Send,
@@ -74,6 +75,7 @@ class ASGIRequest(RecordedRequest):
         self.journal = journal
         self.cell = cell
         self.method = method
+        self.known = known
         self.scope = scope
         self.client_left = False
         self.started = 0.0
@@ -145,7 +147,7 @@ class ASGIRequest(RecordedRequest):
         if self.status:
             return
         self.status = status = message["status"]
-        self.journal.words[self.cell] = status if 100 <= status <= 999 else 500
+        self.journal.words[self.cell[0]] = status if 100 <= status <= 999 else 500
         self._has_no_body = self.method == "HEAD" or status in (204, 304) or status < 200
         for name, value in message.get("headers") or ():
             if len(name) == _CONTENT_LENGTH_SIZE and name.lower() == _CONTENT_LENGTH:

@@ -18,11 +18,10 @@ from .outcome import Outcome, failed_outcome, page_bytes, response_status
 from .queue_time import QueueTime
 from .request import RecordedRequest, TimedRequest
 from .request_series import REQUESTS, RequestCells, RequestKey, RequestSeries
-from .series import HistogramCells, counter_key, gauge_key
+from .series import HistogramCells, gauge_key
 from .troubles import Troubles
 
 _IN_PROGRESS: Final = CATALOGUE["gunicorn_worker_requests_in_progress"]
-_REQUEST_SECONDS: Final = CATALOGUE["gunicorn_worker_request_seconds"]
 
 _SHORT: Final = DURATION_BUCKETS[0]
 
@@ -58,7 +57,6 @@ class Recorder:
         self._other_method = by_method.pop(OTHER_METHOD)
         self._methods = by_method
         worker = {"worker_id": segments.owner}
-        self._request_seconds_cell = self._counters.index(counter_key(_REQUEST_SECONDS, worker))
         self._in_progress_cell = self._gauges.index(gauge_key(_IN_PROGRESS, worker))
         self._in_progress = 0.0
         self.is_held = False
@@ -124,42 +122,7 @@ class Recorder:
             outcome = failed_outcome(error, response, sent)
             status = outcome.status
             sent += page_bytes(outcome, response)
-        try:
-            cells = request.known[request.template][status]
-        except KeyError:
-            cells = self._resolve_or_give_up(request, status, now)
-        index, durations, duration_sum, receiveds, received_sum, sents, sent_sum, first_byte = cells
-        duration = now - request.start
-        received = -request.body.length
-        # The shorter a request, the more it counts what its measuring costs: so the first bucket is found at once.
-        duration_bucket = durations[0 if duration <= _SHORT else bisect_left(DURATION_BUCKETS, duration)]
-        received_bucket = receiveds[_BUCKET_OF_BITS[(received - 1).bit_length()]] if received else receiveds[0]
-        sent_bucket = sents[_BUCKET_OF_BITS[(sent - 1).bit_length()]]
-        cell, journal = request.cell, request.journal
-        words, doubles, status_word = journal.words, journal.doubles, cell[0]
-        counters, histograms, gauges = self._counters.cells, self._histograms.cells, self._gauges.cells
-        # From here on no call: see the class.
-        counters[index] += 1.0
-        words[status_word] = FREE
-        histograms[duration_bucket] += 1.0
-        histograms[duration_sum] += duration
-        histograms[received_bucket] += 1.0
-        if received:
-            histograms[received_sum] += received
-        histograms[sent_bucket] += 1.0
-        histograms[sent_sum] += sent
-        counters[self._request_seconds_cell] += duration
-        self._in_progress = in_progress = self._in_progress - 1.0
-        gauges[self._in_progress_cell] = in_progress
-        if in_progress == 0.0 and not self.is_held:
-            self._busy += now - self._busy_since
-            doubles[BUSY_WORD] = self._busy
-        # A thread of the application's that speaks on, now too late, must not write into the cell's next request.
-        request.cell = SCRATCH_CELL
-        if cell is not SCRATCH_CELL:
-            journal.free.append(cell)
-        if first_byte is not None and request.started:
-            self._observe(first_byte, request.started - request.start)
+        self._write(request, now, -request.body.length, sent, status)
         if outcome is not None or request.exceptions is not None or request.client_left:
             self._write_troubles(request, outcome)
 
@@ -218,9 +181,44 @@ class Recorder:
             self._counters.cells[index] += 1.0
             self._histograms.cells[buckets[bisect_left(DURATION_BUCKETS, elapsed)]] += 1.0
             self._histograms.cells[total] += elapsed
-            self._counters.cells[self._request_seconds_cell] += elapsed
             if not unfinished.status:
                 self._troubles.aborted(method, endpoint or UNROUTED)
+
+    def _write(self, request: RecordedRequest, now: float, received: int, sent: int, status: int) -> None:
+        try:
+            cells = request.known[request.template][status]
+        except KeyError:
+            cells = self._resolve_or_give_up(request, status, now)
+        index, durations, duration_sum, receiveds, received_sum, sents, sent_sum, first_byte = cells
+        duration = now - request.start
+        # The shorter a request, the more it counts what its measuring costs: so the first bucket is found at once.
+        duration_bucket = durations[0 if duration <= _SHORT else bisect_left(DURATION_BUCKETS, duration)]
+        received_bucket = receiveds[_BUCKET_OF_BITS[(received - 1).bit_length()]] if received else receiveds[0]
+        sent_bucket = sents[_BUCKET_OF_BITS[(sent - 1).bit_length()]]
+        cell, journal = request.cell, request.journal
+        words, doubles, status_word = journal.words, journal.doubles, cell[0]
+        counters, histograms, gauges = self._counters.cells, self._histograms.cells, self._gauges.cells
+        # From here on no call: see the class.
+        counters[index] += 1.0
+        words[status_word] = FREE
+        histograms[duration_bucket] += 1.0
+        histograms[duration_sum] += duration
+        histograms[received_bucket] += 1.0
+        if received:
+            histograms[received_sum] += received
+        histograms[sent_bucket] += 1.0
+        histograms[sent_sum] += sent
+        self._in_progress = in_progress = self._in_progress - 1.0
+        gauges[self._in_progress_cell] = in_progress
+        if in_progress == 0.0 and not self.is_held:
+            self._busy += now - self._busy_since
+            doubles[BUSY_WORD] = self._busy
+        # A thread of the application's that speaks on, now too late, must not write into the cell's next request.
+        request.cell = SCRATCH_CELL
+        if cell is not SCRATCH_CELL:
+            journal.free.append(cell)
+        if first_byte is not None and request.started:
+            self._observe(first_byte, request.started - request.start)
 
     def _resolve_or_give_up(self, request: RecordedRequest, status: int, now: float) -> RequestCells:
         try:
@@ -232,7 +230,7 @@ class Recorder:
     def _give_up(self, request: RecordedRequest, now: float) -> None:
         """There is no room to count ``request``, but it is over.
 
-        Its lines are in `finish` too, where they are not a call because nothing may come between them.
+        Its lines are in `_write` too, where they are not a call because nothing may come between them.
         """
         journal, cell = request.journal, request.cell
         words = journal.words
