@@ -18,10 +18,11 @@ from .outcome import Outcome, failed_outcome, page_bytes, response_status
 from .queue_time import QueueTime
 from .request import RecordedRequest, TimedRequest
 from .request_series import REQUESTS, RequestCells, RequestKey, RequestSeries
-from .series import HistogramCells, gauge_key
+from .series import HistogramCells, counter_key, gauge_key
 from .troubles import Troubles
 
 _IN_PROGRESS: Final = CATALOGUE["gunicorn_worker_requests_in_progress"]
+_REQUEST_SECONDS: Final = CATALOGUE["gunicorn_worker_request_seconds"]
 
 _SHORT: Final = DURATION_BUCKETS[0]
 
@@ -57,6 +58,7 @@ class Recorder:
         self._other_method = by_method.pop(OTHER_METHOD)
         self._methods = by_method
         worker = {"worker_id": segments.owner}
+        self._request_seconds_cell = self._counters.index(counter_key(_REQUEST_SECONDS, worker))
         self._in_progress_cell = self._gauges.index(gauge_key(_IN_PROGRESS, worker))
         self._in_progress = 0.0
         self.is_held = False
@@ -181,6 +183,7 @@ class Recorder:
             self._counters.cells[index] += 1.0
             self._histograms.cells[buckets[bisect_left(DURATION_BUCKETS, elapsed)]] += 1.0
             self._histograms.cells[total] += elapsed
+            self._counters.cells[self._request_seconds_cell] += elapsed
             if not unfinished.status:
                 self._troubles.aborted(method, endpoint or UNROUTED)
 
@@ -208,6 +211,7 @@ class Recorder:
             histograms[received_sum] += received
         histograms[sent_bucket] += 1.0
         histograms[sent_sum] += sent
+        counters[self._request_seconds_cell] += duration
         self._in_progress = in_progress = self._in_progress - 1.0
         gauges[self._in_progress_cell] = in_progress
         if in_progress == 0.0 and not self.is_held:

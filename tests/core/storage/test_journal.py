@@ -13,6 +13,7 @@ from gunicorn_prometheus_exporter.storage.journal import (
     FREE,
     NO_RESPONSE_YET,
     SCRATCH_CELL,
+    Cell,
     Journal,
     Phase,
     encoded_method,
@@ -23,7 +24,7 @@ def opened(path: Path, cells: int = 4) -> Journal:
     return Journal(os.open(path, os.O_RDWR | os.O_CREAT), cells=cells)
 
 
-def begin(journal: Journal, method: str = "GET", endpoint: str = "", status: int = NO_RESPONSE_YET) -> int:
+def begin(journal: Journal, method: str = "GET", endpoint: str = "", status: int = NO_RESPONSE_YET) -> Cell:
     """Enter a request as the recorder does, and return its cell."""
     cell = journal.free.pop() if journal.free else SCRATCH_CELL
     journal.doubles[cell[1]] = 12.5
@@ -41,7 +42,7 @@ def test_a_later_reader_finds_what_was_in_progress(tmp_path: Path) -> None:
     begin(journal, "POST", "/users/<int:id>", 201)
     done = begin(journal, "GET", "/done")
     begin(journal, "PROPFIND")
-    journal.words[done] = FREE
+    journal.words[done[0]] = FREE
     found = {(each.method, each.endpoint, each.status, each.start) for each in opened(tmp_path / "j").unfinished()}
     assert found == {("POST", "/users/<int:id>", 201, 12.5), ("PROPFIND", "", 0, 12.5)}
 

@@ -149,7 +149,7 @@ def test_the_journal_has_the_cells_it_was_given(store: AnyStore) -> None:
     journal = store.open_journal("1", 40)
     journal.enter(Phase.RUNNING)
     cell = journal.free[0]
-    journal.words[cell] = 200
+    journal.words[cell[0]] = 200
     journal.set_endpoint(cell, "/far")
     seen = store.open_journal("1", 1)
     assert seen.pid() == os.getpid()
