@@ -1,5 +1,7 @@
 """Feeds requests from memory to a real worker class, in this process, through the worker's own main loop.
 
+A worker with an event loop gets them over a socket instead.
+
 ``python -m bench.driver JSON`` runs one `Drive` and prints what it took as JSON. It needs nothing but Gunicorn and what
 the application needs, so it runs in the environment of any exporter.
 """
@@ -23,6 +25,7 @@ import gunicorn.workers.sync
 from gunicorn.app.base import BaseApplication
 from gunicorn.util import import_app
 
+from . import wired
 from .fake_sockets import FakeClient, FakeListener, request_bytes
 
 
@@ -118,10 +121,13 @@ def run(drive: Drive) -> Driven:
         sink.bind(("127.0.0.1", 0))
         application = _Application(drive, sink)
         worker_class = application.cfg.worker_class
+        watch = _Stopwatch()
         if issubclass(worker_class, gunicorn.workers.gthread.ThreadWorker):
-            answers, watch = _run_threaded(drive, application, worker_class)
+            answers = _run_threaded(drive, application, worker_class, watch)
+        elif issubclass(worker_class, gunicorn.workers.sync.SyncWorker):
+            answers = _run_sync(drive, application, worker_class, watch)
         else:
-            answers, watch = _run_sync(drive, application, worker_class)
+            answers, watch.seconds = wired.drive(worker_class, application, drive.paths, drive.warm_up, drive.requests)
     if answers != drive.warm_up + drive.requests:
         raise RuntimeError(f"{answers} of {drive.warm_up + drive.requests} requests were answered with status 200")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -140,9 +146,8 @@ def _worker(worker_class: Any, application: BaseApplication, listener: Any) -> A
     return worker
 
 
-def _run_sync(drive: Drive, application: BaseApplication, worker_class: Any) -> tuple[int, _Stopwatch]:
+def _run_sync(drive: Drive, application: BaseApplication, worker_class: Any, watch: _Stopwatch) -> int:
     gunicorn.workers.sync.select = _PatientSelect
-    watch = _Stopwatch()
 
     def over() -> None:
         watch.stop()
@@ -159,12 +164,11 @@ def _run_sync(drive: Drive, application: BaseApplication, worker_class: Any) -> 
     worker = _worker(worker_class, application, listener)
     # Ends with Gunicorn's main loop.
     worker.init_process()
-    return listener.answers, watch
+    return listener.answers
 
 
-def _run_threaded(drive: Drive, application: BaseApplication, worker_class: Any) -> tuple[int, _Stopwatch]:
+def _run_threaded(drive: Drive, application: BaseApplication, worker_class: Any, watch: _Stopwatch) -> int:
     """One kept-alive connection, read whenever it becomes readable, as the worker's own loop does."""
-    watch = _Stopwatch()
     # epoll takes only what can be polled.
     pair = socket.socketpair()
     client = FakeClient(pair[1].fileno(), b"")
@@ -192,7 +196,7 @@ def _run_threaded(drive: Drive, application: BaseApplication, worker_class: Any)
 
     worker = _worker(Driven, application, FakeListener([], warm_up=0, requests=0, pauses=False, begins=_no, over=_no))
     worker.init_process()
-    return client.answers, watch
+    return client.answers
 
 
 def _no() -> None:

@@ -22,6 +22,8 @@ REQUIREMENTS: Final[dict[str, list[str]]] = {
         "opentelemetry-instrumentation-wsgi",
         "opentelemetry-exporter-prometheus",
     ],
+    "fastapi-instrumentator": ["gunicorn", "uvicorn-worker", "fastapi", "prometheus-fastapi-instrumentator"],
+    "starlette-exporter": ["gunicorn", "uvicorn-worker", "starlette", "starlette_exporter"],
     # With Gunicorn 24 and newer its master fails at the first signal: it replaces the arbiter's queue by a list.
     "published": ["gunicorn-prometheus-exporter==0.2.4", "gunicorn==23.0.0"],
 }

@@ -14,6 +14,7 @@ from . import variants as v
 from .environments import PROJECT, EnvironmentFailure, python_of
 from .in_process import drive_of, driven, instructions
 from .medians import noise, ratio
+from .redis_server import with_redis
 from .results import Figure, Result, Table, Target, at_most
 from .scale import Scale
 from .variants import Variant
@@ -24,8 +25,9 @@ TEXT: Final = """\
 Each exporter runs in its own process with Gunicorn's own worker class, main loop, parser and response, but with sockets
 of memory instead of a network. *Instructions* are user-space instructions by valgrind's cachegrind: what some hundred
 more requests took, so start-up cancels out. They repeat within half a percent on any machine, and leave out the
-kernel, which statsd's packets need and the others do not. *CPU time* is the process's own, with the kernel; variants
-take turns. Every cost is what is added to the same application in the same environment without the exporter.
+kernel, which statsd's packets need and the others do not. Workers with an event loop get their requests over a real
+socket, where the number of wake-ups is left to chance. *CPU time* is the process's own, with the kernel; variants take
+turns. Every cost is what is added to the same application in the same environment without the exporter.
 """
 
 
@@ -40,7 +42,12 @@ class Cost:
 
 def measure(scale: Scale, only: str = "") -> Result:
     """Count and time all variants, those whose name contains ``only`` if given, and judge this exporter."""
-    chosen, missing = _available(scale, only)
+    available, missing = _available(scale, only)
+    with with_redis(available) as chosen:
+        return _measured(chosen, missing, scale)
+
+
+def _measured(chosen: Sequence[Variant], missing: Sequence[str], scale: Scale) -> Result:
     counted = [variant for variant in chosen if not scale.counted or variant.name in scale.counted]
     counts = _count(counted, scale)
     costs = _time(chosen, counts, scale)
@@ -164,9 +171,12 @@ def targets(counts: dict[str, float], loaded: dict[str, float]) -> list[Target]:
     found.append(at_most("Added instructions, plain", added.get(v.OURS), 2 * STATED_FLOOR, stated, ""))
     for name, ours in (("Flask", v.OURS_FLASK), ("Django", v.OURS_DJANGO), ("Pyramid", v.OURS_PYRAMID)):
         compare(f"Added instructions, {name} with its bridge, against the floor", ours, v.FLOOR, 3, "at most 3")
+    compare("In Redis mode, against file mode", v.OURS_REDIS, v.OURS, 1.05, "at most 1.05")
     compare("gthread, against its floor", v.OURS_GTHREAD, v.FLOOR_GTHREAD, 2, "at most 2")
     compare("Against Gunicorn's statsd", v.OURS, v.STATSD, 1 / 2, "at most 1/2")
     compare("Flask, against prometheus-flask-exporter", v.OURS_FLASK, v.FLASK_EXPORTER, 1 / 5, "at most 1/5")
     compare("Django, against django-prometheus", v.OURS_DJANGO, v.DJANGO_PROMETHEUS, 1 / 12, "at most 1/12")
+    compare("Starlette, against starlette_exporter", v.OURS_STARLETTE, v.STARLETTE_EXPORTER, 1, "below 1")
+    compare("FastAPI, against prometheus-fastapi-instrumentator", v.OURS_FASTAPI, v.INSTRUMENTATOR, 1, "below 1")
     compare("Against the published exporter 0.2.4", v.OURS, v.PUBLISHED, 1 / 20, "at most 1/20")
     return found

@@ -21,6 +21,12 @@ _NAMED: Final = (
     "django-prometheus",
     "opentelemetry-sdk",
     "opentelemetry-instrumentation-wsgi",
+    "uvicorn",
+    "uvicorn-worker",
+    "starlette",
+    "fastapi",
+    "starlette_exporter",
+    "prometheus-fastapi-instrumentator",
     "gunicorn-prometheus-exporter",
 )
 

@@ -14,21 +14,24 @@ from .environments import PROJECT, EnvironmentFailure, python_of
 from .load import Load, full_load, steady_load
 from .machine import cores
 from .medians import noise, ratio
+from .redis_server import with_redis
 from .results import Figure, Result, Table, Target, at_least, at_most
 from .scale import Scale
 from .servers import Server
 from .variants import Variant
 
 SYNC_CONNECTIONS: Final = 4
-THREADED_CONNECTIONS: Final = 16
+MANY_CONNECTIONS: Final = 16
 STEADY_RATE: Final = 600.0
+_SYNC: Final = frozenset(variant.name for variant in (*v.PLAIN, *v.FRAMEWORKS))
+_STEADY: Final = frozenset(variant.name for variant in v.PLAIN)
 TEXT: Final = """\
 Each row is a real Gunicorn with one worker. Servers have one half of the cores, the load generator has the other. All
 servers run all the time; each is loaded for some seconds, then the next, turn by turn, in changing order. What is shown
 are medians over the rounds, and of ratios within a round. *CPU* is the worker's time per request as the kernel counts
-it, both in the worker and in the kernel. *Full load* comes from wrk: 4 connections for sync, 16 for gthread with 16
-threads and kept-alive connections. *Steady load* is 600 requests a second, where latency is not the queue's length, and
-counts from when a request was due.
+it, both in the worker and in the kernel. *Full load* comes from wrk: 4 connections for sync, 16 kept-alive ones for
+gthread, with 16 threads, and for event loops. *Steady load* is 600 requests a second, where latency is not the queue's
+length, and counts from when a request was due.
 """
 
 
@@ -46,11 +49,11 @@ def measure(scale: Scale) -> Result:
     """Measure all variants and judge this exporter."""
     server_cores, load_cores = cores()
     own = os.sched_getaffinity(0)
-    chosen = [variant for variant in v.ALL if _is_there(variant, scale)]
-    rounds = {variant.name: Rounds() for variant in chosen}
+    available = [variant for variant in v.ALL if _is_there(variant, scale)]
+    rounds = {variant.name: Rounds() for variant in available}
     os.sched_setaffinity(0, load_cores)
     try:
-        with ExitStack() as stack:
+        with with_redis(available) as chosen, ExitStack() as stack:
             servers = {variant.name: stack.enter_context(Server(variant, server_cores)) for variant in chosen}
             _in_turns(chosen, scale.load_rounds, lambda variant: _load(variant, servers, rounds, scale, load_cores))
     finally:
@@ -98,13 +101,13 @@ def _load(
     variant: Variant, servers: dict[str, Server], rounds: dict[str, Rounds], scale: Scale, load_cores: set[int]
 ) -> None:
     server, found = servers[variant.name], rounds[variant.name]
-    connections = THREADED_CONNECTIONS if "threads" in variant.settings else SYNC_CONNECTIONS
+    connections = SYNC_CONNECTIONS if variant.name in _SYNC else MANY_CONNECTIONS
     before = server.worker_seconds()
     full = full_load(server.url, load_cores, seconds=scale.load_seconds, connections=connections)
     found.cpu.append((server.worker_seconds() - before) / full.requests)
     found.throughput.append(full.rate)
     _append(found.full, full)
-    if variant in v.PLAIN:
+    if variant.name in _STEADY:
         _append(found.steady, steady_load(server.port, seconds=scale.load_seconds, rate=STEADY_RATE, path=server.path))
 
 
@@ -181,5 +184,7 @@ def targets(rounds: dict[str, Rounds], spread: dict[str, float]) -> list[Target]
     compare("against Gunicorn's statsd", v.OURS, v.STATSD, 1 / 2, "at most 1/2")
     compare("Flask, against prometheus-flask-exporter", v.OURS_FLASK, v.FLASK_EXPORTER, 1 / 5, "at most 1/5")
     compare("Django, against django-prometheus", v.OURS_DJANGO, v.DJANGO_PROMETHEUS, 1 / 12, "at most 1/12")
+    compare("Starlette, against starlette_exporter", v.OURS_STARLETTE, v.STARLETTE_EXPORTER, 1, "below 1")
+    compare("FastAPI, against prometheus-fastapi-instrumentator", v.OURS_FASTAPI, v.INSTRUMENTATOR, 1, "below 1")
     compare("against the published exporter 0.2.4", v.OURS, v.PUBLISHED, 1 / 20, "at most 1/20")
     return found

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from .environments import PROJECT
 
-OURS_SYNC: Final = "gunicorn_prometheus_exporter.PrometheusWorker"
-OURS_THREADED: Final = "gunicorn_prometheus_exporter.PrometheusThreadWorker"
+_OURS: Final = "gunicorn_prometheus_exporter"
+OURS_SYNC: Final = f"{_OURS}.PrometheusWorker"
+OURS_THREADED: Final = f"{_OURS}.PrometheusThreadWorker"
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,8 @@ class Variant:
     """A Gunicorn to measure. ``against`` is the name of the one that it adds a cost to, "" for those themselves.
 
     ``settings`` are Gunicorn's, ``environ`` is added to the environment of the process, ``environment`` is where its
-    packages are (see `environments`), ``conf`` is more text for gunicorn.conf.py, and ``path`` is
-    what is asked for.
+    packages are (see `environments`), ``conf`` is more text for gunicorn.conf.py, ``path`` is what
+    is asked for, and with ``redis`` the process gets a Redis to publish to.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Variant:
     statsd: bool = False
     conf: str = ""
     path: str = "/users/7"
+    redis: bool = False
 
 
 def _plain(name: str, against: str = "Gunicorn", **options: Any) -> Variant:
@@ -49,6 +51,7 @@ from gunicorn_prometheus_exporter.hooks import default_worker_int as worker_int
 CONTROL: Final = "Gunicorn again (control)"
 FLOOR: Final = "the floor"
 OURS: Final = "this exporter"
+OURS_REDIS: Final = "this exporter, Redis mode"
 STATSD: Final = "Gunicorn's statsd"
 CLIENT: Final = "prometheus_client, multiprocess"
 OPENTELEMETRY: Final = "OpenTelemetry WSGI"
@@ -59,6 +62,11 @@ OURS_FLASK: Final = "this exporter, Flask bridge"
 OURS_DJANGO: Final = "this exporter, Django bridge"
 OURS_PYRAMID: Final = "this exporter, Pyramid bridge"
 OURS_GTHREAD: Final = "this exporter, gthread"
+OURS_ASGI: Final = "this exporter, Starlette, asgi worker"
+OURS_STARLETTE: Final = "this exporter, Starlette, uvicorn worker"
+OURS_FASTAPI: Final = "this exporter, FastAPI, uvicorn worker"
+STARLETTE_EXPORTER: Final = "starlette_exporter"
+INSTRUMENTATOR: Final = "prometheus-fastapi-instrumentator"
 FLOOR_GTHREAD: Final = "the floor, gthread"
 
 PLAIN: Final = (
@@ -66,6 +74,7 @@ PLAIN: Final = (
     _plain(CONTROL),
     _plain(FLOOR, worker_class="bench.floor.FloorWorker"),
     _plain(OURS, worker_class=OURS_SYNC),
+    _plain(OURS_REDIS, worker_class=OURS_SYNC, redis=True),
     _plain(STATSD, statsd=True),
     _plain(CLIENT, target="bench.apps.plain:prometheus_client()"),
     _plain("Gunicorn (for OpenTelemetry)", "", environment="opentelemetry"),
@@ -116,5 +125,31 @@ THREADED: Final = (
     _plain(FLOOR_GTHREAD, "Gunicorn gthread", worker_class="bench.floor.FloorThreadWorker", settings=_THREADS),
     _plain(OURS_GTHREAD, "Gunicorn gthread", worker_class=OURS_THREADED, settings=_THREADS),
 )
-# Further groups, of other kinds of worker or of storage, are added here.
-ALL: Final = (*PLAIN, *FRAMEWORKS, *THREADED)
+_STARLETTE: Final = {"target": "bench.apps.starlette_site:starlette()"}
+_FASTAPI: Final = {"target": "bench.apps.starlette_site:fastapi()"}
+_UVICORN: Final = {"worker_class": "uvicorn_worker.UvicornWorker"}
+ASYNC: Final = (
+    _plain("Starlette, asgi worker", "", worker_class="asgi", **_STARLETTE),
+    _plain(OURS_ASGI, "Starlette, asgi worker", worker_class=f"{_OURS}.PrometheusASGIWorker", **_STARLETTE),
+    _plain("Starlette, uvicorn worker", "", **_UVICORN, **_STARLETTE),
+    _plain(OURS_STARLETTE, "Starlette, uvicorn worker", worker_class=f"{_OURS}.PrometheusUvicornWorker", **_STARLETTE),
+    _plain("FastAPI, uvicorn worker", "", **_UVICORN, **_FASTAPI),
+    _plain(OURS_FASTAPI, "FastAPI, uvicorn worker", worker_class=f"{_OURS}.PrometheusUvicornWorker", **_FASTAPI),
+    _plain("Starlette (for starlette_exporter)", "", environment="starlette-exporter", **_UVICORN, **_STARLETTE),
+    _plain(
+        STARLETTE_EXPORTER,
+        "Starlette (for starlette_exporter)",
+        environment="starlette-exporter",
+        target="bench.apps.starlette_site:starlette_exporter()",
+        **_UVICORN,
+    ),
+    _plain("FastAPI (for the instrumentator)", "", environment="fastapi-instrumentator", **_UVICORN, **_FASTAPI),
+    _plain(
+        INSTRUMENTATOR,
+        "FastAPI (for the instrumentator)",
+        environment="fastapi-instrumentator",
+        target="bench.apps.starlette_site:instrumentator()",
+        **_UVICORN,
+    ),
+)
+ALL: Final = (*PLAIN, *FRAMEWORKS, *THREADED, *ASYNC)
