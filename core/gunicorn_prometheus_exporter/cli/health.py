@@ -11,8 +11,9 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from ..server.policy import read_policy
-from ..settings import SettingsError, settings_from
+from ..settings import settings_from
 from .command import Command
+from .reach import add_connection_arguments, connect, get, parse_url
 
 _HEALTHY: Final = "/-/healthy"
 _READY: Final = "/-/ready"
@@ -23,47 +24,33 @@ _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noq
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", nargs="?", help="of the endpoint; default: where the settings put it")
     parser.add_argument("--ready", action="store_true", help="ask whether it is ready, not only whether it answers")
-    parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help="default: 5")
-    parser.add_argument("--cert", metavar="FILE", help="client's certificate, where the endpoint wants one")
-    parser.add_argument("--key", metavar="FILE", help="its private key, if it is in a file of its own")
+    add_connection_arguments(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     url, headers = _target(arguments.url)
-    connection = _connect(url, arguments)
     path = _READY if arguments.ready else _HEALTHY
     try:
-        connection.request("GET", path, headers=headers)
-        status = connection.getresponse().status
+        status, _ = get(connect(url, arguments, _trusting_anybody()), path, headers)
     except (OSError, http.client.HTTPException) as error:
         print(f"{url.geturl()}: no answer: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    finally:
-        connection.close()
     print(f"{url.geturl()}{path}: {status}")  # noqa: T201
     return 0 if status == http.client.OK else 1
 
 
-def _connect(url: SplitResult, arguments: argparse.Namespace) -> http.client.HTTPConnection:
-    host = url.hostname or ""
-    if url.scheme == "http":
-        return http.client.HTTPConnection(host, url.port, timeout=arguments.timeout)
-    context = ssl.create_default_context()
+def _trusting_anybody() -> ssl.SSLContext:
     # This asks for a sign of life and shows nothing in return; the certificate names a public host, not this one.
+    context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    if arguments.cert is not None:
-        context.load_cert_chain(arguments.cert, arguments.key)
-    return http.client.HTTPSConnection(host, url.port, timeout=arguments.timeout, context=context)
+    return context
 
 
 def _target(given: str | None) -> tuple[SplitResult, dict[str, str]]:
     """The endpoint's URL, and the headers that it wants. Only the settings' own endpoint is shown their token."""
     if given is not None:
-        url = urlsplit(given)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise SettingsError([f"URL: {given!r} is not http://host:port or https://host:port"])
-        return url, {}
+        return parse_url(given), {}
     settings = settings_from(os.environ, None)
     policy = read_policy(settings)
     host = _LOOPBACK.get(settings.bind_address, settings.bind_address)

@@ -14,9 +14,10 @@ from .command import Command
 from .dump import DUMP
 from .health import HEALTH
 from .serve import SERVE
+from .top import TOP
 
 _NAME: Final = "gunicorn-prometheus-exporter"
-_COMMANDS: Final[tuple[Command, ...]] = (SERVE, CHECK_CONFIG, HEALTH, DUMP)
+_COMMANDS: Final[tuple[Command, ...]] = (SERVE, CHECK_CONFIG, HEALTH, DUMP, TOP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
