@@ -15,3 +15,7 @@ class Command:
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+
+
+class CommandFailed(Exception):
+    """What was asked for cannot be done. The message is for people, in a line."""

@@ -17,7 +17,7 @@ from ..scrape.reader import Reader, Reading, Readings
 from ..settings import Settings, SettingsError, settings_from
 from ..settings.yaml_file import read_yaml_file
 from ..storage.names import SegmentName
-from .command import Command
+from .command import Command, CommandFailed
 from .table import table
 
 _HEADER: Final = ("SEGMENT", "OWNER", "SERIES", "STATE")
@@ -64,7 +64,7 @@ def _find(directory: str | None, settings: Settings) -> list[_Found]:
     try:
         return sorted(_in_directory(path), key=_order)
     except OSError as error:
-        raise SettingsError([f"DIRECTORY: {path!r} cannot be read: {error.strerror}"]) from error
+        raise CommandFailed(f"DIRECTORY: {path!r} cannot be read: {error.strerror}") from error
 
 
 def _in_directory(path: str) -> Iterator[_Found]:
@@ -91,7 +91,7 @@ def _in_redis(settings: Settings) -> list[_Found]:
     try:
         fleet.refresh()
     except RedisTrouble as error:
-        raise SettingsError([f"Redis cannot be read: {error}"]) from error
+        raise CommandFailed(f"Redis cannot be read: {error}") from error
     read: Readings = fleet.readings()
     if read.unreadable:
         print(f"{read.unreadable} values of Redis cannot be read", file=sys.stderr)  # noqa: T201

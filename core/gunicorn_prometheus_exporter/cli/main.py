@@ -10,7 +10,7 @@ from typing import Final
 
 from ..settings import SettingsError
 from .check_config import CHECK_CONFIG
-from .command import Command
+from .command import Command, CommandFailed
 from .dump import DUMP
 from .health import HEALTH
 from .serve import SERVE
@@ -27,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = parsed.run(parsed)
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    except CommandFailed as failure:
+        print(f"{_NAME}: {failure}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         return 130

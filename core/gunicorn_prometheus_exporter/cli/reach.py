@@ -9,7 +9,7 @@ import ssl
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from ..settings import SettingsError
+from .command import CommandFailed
 
 # What a server may send before it is taken for something else than an exporter.
 _LARGEST_PAGE: Final = 256 << 20
@@ -23,14 +23,14 @@ def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_url(text: str) -> SplitResult:
-    """Raises SettingsError for what is no URL of a server."""
+    """Raises CommandFailed for what is no URL of a server."""
     url = urlsplit(text)
     try:
         usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         usable = False
     if not usable:
-        raise SettingsError([f"URL: {text!r} is not http://host:port or https://host:port"])
+        raise CommandFailed(f"URL: {text!r} is not http://host:port or https://host:port")
     return url
 
 

@@ -7,8 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from ...settings import SettingsError
-from ..command import Command
+from ..command import Command, CommandFailed
 from ..reach import add_connection_arguments, credentials_in, parse_url, without_user
 from .keyboard import Keyboard
 
@@ -45,7 +44,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         from .scraping import Scraping
     except ImportError as error:
-        raise SettingsError([f"top needs rich: {_PIP}"]) from error
+        raise CommandFailed(f"top needs rich: {_PIP}") from error
     url = parse_url(arguments.url)
     headers = credentials_in(url)
     if arguments.bearer_token_file is not None:
@@ -55,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.once:
         return _print_once(scraping, console, title, arguments.interval)
     if not (sys.stdin.isatty() and console.is_terminal):
-        raise SettingsError(["top needs a terminal; with --once it prints one picture anywhere"])
+        raise CommandFailed("top needs a terminal; with --once it prints one picture anywhere")
     return _show(scraping, console, title)
 
 
@@ -64,7 +63,7 @@ def _token(path: str) -> str:
         with open(path, encoding="ascii") as file:
             return file.read().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"--bearer-token-file: {path!r} cannot be read: {error}"]) from error
+        raise CommandFailed(f"--bearer-token-file: {path!r} cannot be read: {error}") from error
 
 
 def _print_once(scraping: Scraping, console: Console, title: str, interval: float) -> int:
