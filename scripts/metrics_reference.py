@@ -43,6 +43,8 @@ Memory by PSS costs the kernel more than the rest, so it is read less often than
 shows it a moment later. A connection that a client closes after its answer goes through gthread's pool once more, and
 so counts there. A stock reader of the metrics directory also sees `gunicorn_http_escaped_exceptions_total` and
 `gunicorn_worker_slot_exits_total`, from which families by worker are derived.
+
+More queries are in [Monitoring](monitoring.md#questions-and-their-queries).
 """
 
 _SECTIONS: Final = {
@@ -62,6 +64,45 @@ _SECTIONS: Final = {
     ),
 }
 
+# What people ask of each section first. Each query is run against a live Prometheus, as all of the pages.
+_QUERIES: Final = {
+    "traffic": (
+        ("Requests a second, by endpoint", "sum by (endpoint) (rate(gunicorn_http_requests_total[5m]))"),
+        (
+            "The share of requests that failed",
+            'sum by (job) (rate(gunicorn_http_requests_total{status=~"5..|000"}[5m]))\n'
+            "/ sum by (job) (rate(gunicorn_http_requests_total[5m]))",
+        ),
+        (
+            "The p95 of their duration, by endpoint",
+            "histogram_quantile(0.95, sum by (endpoint, le) (rate(gunicorn_http_request_duration_seconds_bucket[5m])))",
+        ),
+        (
+            "Exceptions that nobody handled, by class",
+            'sum by (error_type) (increase(gunicorn_http_exceptions_total{handled="false"}[1h]))',
+        ),
+    ),
+    "saturation": (
+        ("The share of workers that are busy", "avg by (instance) (rate(gunicorn_worker_busy_seconds_total[5m]))"),
+        (
+            "Connections that no worker has accepted yet, as a share of what the kernel queues",
+            "max by (instance) (gunicorn_listener_backlog / gunicorn_listener_backlog_limit)",
+        ),
+    ),
+    "lifecycle": (
+        ("Why workers ended in the last hour", "sum by (reason) (increase(gunicorn_worker_exits_total[1h])) > 0"),
+        (
+            "Processors that workers use",
+            "sum by (instance) (rate(gunicorn_worker_cpu_seconds_total[5m]))",
+        ),
+        ("Memory of all workers", "sum by (instance) (gunicorn_worker_memory_pss_bytes)"),
+    ),
+    "exporter": (
+        ("How long a scrape takes", "max by (instance) (gunicorn_exporter_scrape_duration_seconds)"),
+        ("How many series a target has", "sum by (instance) (gunicorn_exporter_series)"),
+    ),
+}
+
 
 def reference() -> str:
     """The page as text."""
@@ -77,6 +118,8 @@ def _sections() -> Iterator[str]:
         yield "| --- | --- | --- | --- |"
         yield from (_row(family) for family in CATALOGUE.values() if family.section == section)
         yield ""
+        for question, query in _QUERIES.get(section, ()):
+            yield f"{question}:\n\n```promql\n{query}\n```\n"
 
 
 def _row(family: Family) -> str:
