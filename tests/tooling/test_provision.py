@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -108,3 +111,42 @@ def test_what_does_not_run_is_not_kept(machine: Path, tmp_path: Path) -> None:
 def test_the_real_tools_say_their_version(redis_server_binary: Path, promtool: Path, prometheus_binary: Path) -> None:
     for path in (redis_server_binary, promtool, prometheus_binary):
         assert "version" in subprocess.check_output([path, "--version"], text=True).lower().replace(" v=", " version")
+
+
+def layer_wheel(directory: Path) -> None:
+    """The package that has kubectl and helm inside, with scripts that say what they were asked."""
+    layer, archive = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(layer, "w") as files:
+        for name in provision.LAYERED:
+            files.writestr(f"{name}/{name}", f'#!/bin/sh\necho {name} "$@"\n')
+    with tarfile.open(fileobj=archive, mode="w:gz") as package:
+        member = tarfile.TarInfo("package/lib/layer.zip")
+        member.size = len(layer.getvalue())
+        package.addfile(member, io.BytesIO(layer.getvalue()))
+    name, version = provision.LAYER.split("==")
+    stem = f"{name.replace('.', '_').replace('-', '_')}-{version}"
+    with zipfile.ZipFile(directory / f"{stem}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("layer/layer.jsii.tgz", archive.getvalue())
+        wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{stem}.dist-info/RECORD", "")
+
+
+def test_kubectl_and_helm_come_from_a_wheel(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both at once; the second time without the wheel. Without one the message says what failed."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    with pytest.raises(provision.ToolMissing, match="pip download"):
+        provision.tool("helm", tools=tmp_path / "tools")
+    layer_wheel(wheels)
+    helm = provision.tool("helm", tools=tmp_path / "tools")
+    assert subprocess.run([helm, "x"], capture_output=True, text=True, check=True).stdout == "helm x\n"
+    shutil.rmtree(wheels)
+    assert provision.tool("kubectl", tools=tmp_path / "tools") == helm.with_name("kubectl")
+    assert sorted(path.name for path in (tmp_path / "tools").rglob("*") if path.is_file()) == [
+        "helm",
+        "kubectl",
+        "lock",
+    ]
