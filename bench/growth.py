@@ -20,6 +20,7 @@ from .apps.plain import paths
 from .environments import PROJECT, ROOT, environ
 from .fleet import Fleet
 from .in_process import drive_of, driven, instructions, memory_directory
+from .instances import WORKERS, read_times
 from .medians import slope
 from .results import Figure, Line, Result, Table, at_most
 from .scale import Scale
@@ -51,6 +52,7 @@ def measure(scale: Scale) -> Result:
     result = Result("growth", "How costs grow", TEXT)
     _endpoints(scale, result)
     _scrapes(scale, result)
+    _instances(scale, result)
     _memory(scale, result)
     _boot(scale, result)
     return result
@@ -63,9 +65,7 @@ def _endpoints(scale: Scale, result: Result) -> None:
     for endpoints in scale.endpoints:
         counts, times = [], []
         for worker_class in ("sync", v.OURS_SYNC):
-            variant = Variant(
-                "routed", f"bench.apps.plain:routed({endpoints})", worker_class=worker_class, environ=_CAP
-            )
+            variant = _routed(endpoints, worker_class)
             drive = replace(drive_of(variant), paths=paths(endpoints), requests=scale.counted_requests, warm_up=age)
             counts.append(math.nan if scale.counted else instructions(variant, drive))
             times.append(driven(variant, replace(drive, requests=scale.timed_requests)).microseconds)
@@ -93,9 +93,28 @@ def _endpoints(scale: Scale, result: Result) -> None:
             log_x=True,
         )
     )
+    _age(scale, result, added[0])
     grown = None if scale.counted else max(added) / added[0]
     name = f"Added instructions with {max(scale.endpoints):,} endpoints, against one"
     result.targets.append(at_most(name, grown, 1.1, "at most 1.1"))
+
+
+def _age(scale: Scale, result: Result, old: float) -> None:
+    """Against ``old``, what is added to a request of a worker that has served many."""
+    name = f"Added instructions after {max(scale.endpoints):,} requests, against at the start"
+    grown = None
+    if not scale.counted:
+        variants = [_routed(scale.endpoints[0], worker_class) for worker_class in ("sync", v.OURS_SYNC)]
+        asked = paths(scale.endpoints[0])
+        drives = [replace(drive_of(variant), paths=asked, requests=scale.counted_requests) for variant in variants]
+        alone, ours = map(instructions, variants, drives)
+        grown = old / (ours - alone)
+    result.targets.append(at_most(name, grown, 1.05, "at most 1.05"))
+
+
+def _routed(endpoints: int, worker_class: str) -> Variant:
+    target = f"bench.apps.plain:routed({endpoints})"
+    return Variant("routed", target, worker_class=worker_class, environ=_CAP, path="/0")
 
 
 def _scrapes(scale: Scale, result: Result) -> None:
@@ -136,6 +155,25 @@ def _scrape_figure(name: str, title: str, x_label: str, points: Sequence[int], t
     }
     lines = [Line(label, x, [seconds * 1e3 for seconds in column]) for label, column in columns.items()]
     return Figure(name, title, x_label, "milliseconds", lines, log_x=True, log_y=True)
+
+
+def _instances(scale: Scale, result: Result) -> None:
+    reads = read_times(scale.instances, FIXED_SERIES, max(scale.scrape_rounds // 2, 1))
+    x = [float(number) for number in sorted(scale.instances)]
+    rows = [
+        [
+            f"{number:,.0f} instances",
+            *(f"{s * 1e3:,.1f}" for s in (read.cold_cpu, read.cpu, read.wall)),
+            f"{read.samples:,}",
+        ]
+        for number, read in zip(x, reads, strict=True)
+    ]
+    title = f"Reading a fleet from Redis, {WORKERS} workers each with {FIXED_SERIES} series"
+    columns = ["", "CPU ms, first", "CPU ms", "ms", "samples"]
+    note = "All values of all instances change between two reads, and each read becomes an exposition of their sums."
+    result.tables.append(Table(title, columns, rows, note))
+    lines = [Line("CPU", x, [r.cpu * 1e3 for r in reads]), Line("by the clock", x, [r.wall * 1e3 for r in reads])]
+    result.figures.append(Figure("instances", title, "instances", "milliseconds", lines, log_x=True, log_y=True))
 
 
 def _memory(scale: Scale, result: Result) -> None:
@@ -188,10 +226,7 @@ def _scraper_memory(workers: int, series: int) -> tuple[float, float]:
 
 def _worker_memory(worker_class: str, endpoints: int) -> float:
     """KiB of a worker that has served that many endpoints."""
-    variant = Variant(
-        "memory", f"bench.apps.plain:routed({endpoints})", worker_class=worker_class, environ=_CAP, path="/0"
-    )
-    with Server(variant, os.sched_getaffinity(0)) as server:
+    with Server(_routed(endpoints, worker_class), os.sched_getaffinity(0)) as server:
         for path in paths(endpoints):
             get(server.port, path)
         time.sleep(0.2)

@@ -9,13 +9,16 @@ from typing import Final
 from .plots import draw
 from .results import Result, Table
 
+NOTES: Final = Path(__file__).parent / "notes"
+"""Paragraphs that a person adds to the section of a part: why a target is missed, say."""
+
 _HEAD: Final = """\
 # Performance
 
 What the exporter costs, next to what else there is, and whether it meets its own targets. `make bench` writes this page
 with what it measured; `make bench BENCH=scrape` measures one part again, `make bench BENCH=soak` is the half-hour soak.
-A target that was missed says so. What *the floor* is, each section says; noise is what two servers of the same kind
-differ by.
+A target that was missed says so. *The floor* is a worker that takes two readings of the clock, searches one bucket list
+and packs thirty doubles into a memory map; *noise* is what two servers of the same kind differ by.
 """
 
 
@@ -44,8 +47,10 @@ def _targets(results: Sequence[Result]) -> str:
 
 
 def _section(result: Result) -> str:
+    notes = NOTES / f"{result.part}.md"
+    said = [notes.read_text()] if notes.exists() else []
     tables = [_table(table) for table in result.tables]
-    return "\n".join([f"## {result.title}\n", result.text.strip() + "\n", *tables])
+    return "\n".join([f"## {result.title}\n", result.text.strip() + "\n", *tables, *said])
 
 
 def _table(table: Table) -> str:

@@ -1,4 +1,4 @@
-"""A Redis of its own for the variants that publish to one."""
+"""A Redis for as long as it is needed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ _START_SECONDS = 10.0
 
 
 @contextmanager
-def with_redis(variants: Sequence[Variant]) -> Iterator[list[Variant]]:
-    """``variants``, those with ``redis`` set up to publish to a Redis that lives as long as the context."""
+def redis_server() -> Iterator[int]:
+    """The port of a Redis that lives as long as the context."""
     port = free_port()
-    redis = {"REDIS_ENABLED": "true", "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)}
     command = [
         str(tool("redis-server")),
         "--port",
@@ -38,10 +37,18 @@ def with_redis(variants: Sequence[Variant]) -> Iterator[list[Variant]]:
         process = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL)
         try:
             _wait(port)
-            yield [replace(v, environ={**v.environ, **redis}) if v.redis else v for v in variants]
+            yield port
         finally:
             process.terminate()
             process.wait(_START_SECONDS)
+
+
+@contextmanager
+def with_redis(variants: Sequence[Variant]) -> Iterator[list[Variant]]:
+    """``variants``, those with ``redis`` set up to publish to a Redis that lives as long as the context."""
+    with redis_server() as port:
+        redis = {"REDIS_ENABLED": "true", "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)}
+        yield [replace(v, environ={**v.environ, **redis}) if v.redis else v for v in variants]
 
 
 def _wait(port: int) -> None:

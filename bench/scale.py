@@ -31,6 +31,7 @@ class Scale:
     endpoints: tuple[int, ...]
     workers: tuple[int, ...]
     series: tuple[int, ...]
+    instances: tuple[int, ...]
     boots: int
     peers: bool = True
     counted: tuple[str, ...] = ()
@@ -52,6 +53,7 @@ FULL: Final = Scale(
     endpoints=(1, 10, 100, 1000, 5000),
     workers=(1, 4, 16, 64, 128),
     series=(100, 300, 1000, 3000, 10_000),
+    instances=(1, 4, 16, 64),
     boots=40,
 )
 CHECK: Final = Scale(
@@ -70,6 +72,7 @@ CHECK: Final = Scale(
     endpoints=(3,),
     workers=(1, 2),
     series=(100, 300),
+    instances=(1, 2),
     boots=3,
     peers=False,
     counted=("Gunicorn", OURS),
