@@ -59,7 +59,8 @@ class RedisServer:
 
     With ``tls`` it speaks nothing but TLS and demands a client's certificate; with ``port=0`` it has a Unix socket
     (``self.socket``) and no port. ``sentinel`` is the text of a Sentinel's configuration, which makes it one.
-    ``password`` is only for the clients that `client` makes; the server gets it by ``options``.
+    ``password`` is only for the clients that `client` makes; the server gets it by ``options``. So does ``host``, where
+    it is not 127.0.0.1. ``prefix`` is a command that starts the server.
     """
 
     def __init__(
@@ -70,14 +71,17 @@ class RedisServer:
         tls: bool = False,
         sentinel: str | None = None,
         password: str | None = None,
+        host: str = "127.0.0.1",
+        prefix: Sequence[str] = (),
     ) -> None:
+        self.host = host
         self.home = Path(tempfile.mkdtemp(prefix="gpe-redis-"))
         self.port = free_port() if port is None else port
         self.socket = self.home / "redis.sock"
         self.certificates = Certificates(self.home) if tls else None
         self.process: subprocess.Popen[bytes] | None = None
         self._password = password
-        self._command = [str(tool("redis-server"))]
+        self._command = [*prefix, str(tool("redis-server"))]
         if sentinel is not None:
             (self.home / "sentinel.conf").write_text(sentinel)
             self._command += [str(self.home / "sentinel.conf"), "--sentinel", "--dir", str(self.home)]
@@ -108,7 +112,7 @@ class RedisServer:
         if self.port == 0:
             given["unix_socket_path"] = str(self.socket)
         else:
-            given |= {"host": "127.0.0.1", "port": self.port}
+            given |= {"host": self.host, "port": self.port}
         if self.certificates is not None:
             files = self.certificates
             given |= {"ssl": True, "ssl_ca_certs": str(files.ca), "ssl_certfile": str(files.client)}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from gunicorn_prometheus_exporter.redis.contents import Contents, Segment
 from gunicorn_prometheus_exporter.redis.fleet import RETIRED
-from gunicorn_prometheus_exporter.redis.layout import FLEET, Total
-from gunicorn_prometheus_exporter.redis.retirer import TotalFull
+from gunicorn_prometheus_exporter.redis.layout import FLEET, META, SourceInfo, Total, TotalMeta
+from gunicorn_prometheus_exporter.redis.retirer import Limits, TotalFull, _Pass
 from gunicorn_prometheus_exporter.storage.names import SegmentName
 from tests.redis.instances import REQUESTS, key, request_key, scrape, total
 from tests.redis.stores import Store
@@ -215,3 +216,44 @@ def test_foreign_values_stop_nothing_else(store: Store, where: str):
         retirer.run()
     assert store.client.exists(fine.names.gone)
     assert total(store.fleet()) == (2 if where == "source" else 3)
+
+
+def test_what_a_retired_source_still_writes_counts_nowhere(store: Store):
+    """Nor does it when nobody remembers any more where its counts are, only that it was retired."""
+    instance = store.instance("web")
+    instance.count(5)
+    instance.publish(), instance.die()
+    store.retirer().run()
+    into = store.keys.total(Total("web"))
+    meta = TotalMeta.decode(store.client.hget(into.values, META))
+    store.client.hset(into.values, META, replace(meta, folded={}).encode())
+    instance.count(1)
+    assert not instance.publish()
+    store.client.hset(store.keys.index, instance.source.field, SourceInfo().encode())
+    assert total(store.fleet()) == 5
+    _take_over(store)
+    store.retirer().run()
+    assert not store.client.exists(instance.names.values, instance.names.alive)
+    assert total(store.fleet()) == 5
+
+
+def test_a_total_that_is_on_its_way_takes_nothing_more(store: Store):
+    """Or what it takes would be deleted with it."""
+    first, second = store.instance("web"), store.instance("web")
+    for instance in (first, second):
+        instance.count(1)
+        instance.publish()
+    first.die()
+    store.retirer().run()
+    second.die()
+    with store.spare.exchange() as client:
+        work = _Pass(client, store.spare, store.keys, Limits(), lambda *_: None)
+        token = work._freeze(Total("web"))
+        assert work._retire(second.source) == 0
+        assert work._pass_on(Total("web"), "another") is False
+        assert work._pass_on(Total("web"), token) is True
+        work._delete(Total("web"), "another")
+        assert store.client.exists(store.keys.total(Total("web")).values)
+        work._delete(Total("web"), token)
+        assert work._retire(second.source) == 1
+    assert total(store.fleet()) == 2

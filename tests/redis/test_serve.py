@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from signal import SIGINT, SIGTERM
 
 import pytest
 
 from tests.e2e.harness import ROOT, free_port, wait_until
 from tests.redis.instances import REQUESTS
+from tests.redis.network import DistantRedis
 from tests.redis.servers import RedisServer
 from tests.redis.stores import Store
 
@@ -221,3 +223,34 @@ def test_a_read_only_replica_can_be_read(exporter, redis_server):
     assert seen.value("gunicorn_exporter_redis_up") == 1
     wait_until(lambda: "not put together" in serve.log(), 10.0, "it says why")
     assert "READONLY" in serve.log() or "read only" in serve.log()
+
+
+def test_a_network_that_loses_everything(gunicorn, exporter):
+    """For longer than the TTL: no request fails or waits, and nothing that was counted meanwhile is lost or doubled."""
+    distant = DistantRedis()
+    try:
+        redis = {
+            **FAST,
+            "REDIS_HOST": distant.host,
+            "REDIS_PORT": str(distant.port),
+            "REDIS_TIMEOUT": "0.5",
+            "REDIS_TTL_SECONDS": "2",
+        }
+        server = gunicorn(APP, env=redis, directory="")
+        serve = exporter(redis)
+        assert server.get().status == 200
+        serve.scrape_until(lambda e: e.total(REQUESTS) == 1)
+        distant.cut()
+        for _ in range(10):
+            started = time.monotonic()
+            assert server.get().status == 200
+            assert time.monotonic() - started < 5
+            time.sleep(0.3)
+        assert server.scrape().total(REQUESTS) == 11
+        seen = serve.scrape()
+        assert (seen.value("gunicorn_exporter_redis_up"), seen.total(REQUESTS)) == (0, 1)
+        distant.mend()
+        seen = serve.scrape_until(lambda e: e.total(REQUESTS) >= 11, timeout=60)
+        assert (seen.value("gunicorn_exporter_redis_up"), seen.total(REQUESTS)) == (1, 11)
+    finally:
+        distant.remove()
