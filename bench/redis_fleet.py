@@ -97,8 +97,12 @@ def _fleet(server: RedisServer, size: int) -> None:
         for _ in range(5):
             _read(fleet)
     warm = _median(5, lambda: _read(fleet), before=change)
-    _read(fleet)
-    render = _median(5, scraper.render, before=lambda: (change(), _read(fleet)))
+
+    def change_and_read() -> None:
+        change()
+        _read(fleet)
+
+    render = _median(5, scraper.render, before=change_and_read)
     total = sum(instance.counted for instance in instances)
     counted = sum(sum(r.values) for r in fleet.readings().readings)
     assert math.isclose(counted, total), (counted, total)
@@ -121,7 +125,8 @@ def _say(what: str, load: dict[str, float], times: int) -> None:
 @contextlib.contextmanager
 def _load(client: Any) -> Iterator[dict[str, float]]:
     """What happened to Redis in the block: the figures are there when it ends."""
-    before, load = _figures(client), {}
+    load: dict[str, float] = {}
+    before = _figures(client)
     yield load
     load.update({name: value - before[name] for name, value in _figures(client).items()})
 

@@ -105,7 +105,7 @@ class RedisServer:
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def client(self, **options: Any) -> redis.Redis:
+    def client(self, **options: Any) -> Any:
         """A new client, with short timeouts."""
         given: dict[str, Any] = {"socket_timeout": 10, "socket_connect_timeout": 10, "password": self._password}
         given["retry"] = Retry(NoBackoff(), 0)
@@ -193,7 +193,7 @@ class RedisCluster:
             self.remove()
             raise
 
-    def client(self) -> redis.RedisCluster:
+    def client(self) -> Any:
         return redis.RedisCluster(host="127.0.0.1", port=self.nodes[0].port, socket_timeout=10)
 
     def slot(self, key: str) -> int:
