@@ -109,6 +109,7 @@ def test_everything_arrives_and_no_file_is_made(
         files = {path for path in shared_files(pid) if not path.startswith(("/memfd:", "/dev/zero", str(server.home)))}
         assert not files
     assert server.stop() == 0
+    assert "Warning" not in server.log()
     assert requests(kept.client()) == 40
     assert not any(kept.client().exists(f"gunicorn:v1:{{pod-1}}:{s.incarnation}:alive") for s in sources(kept.client()))
 
