@@ -9,7 +9,7 @@ from .appmetrics.states import AppStates
 from .appmetrics.values import AppValues
 from .failures import Failures
 from .recorder.recovery import recover_slot
-from .settings import Settings, read_settings
+from .settings import Settings, SettingsError, read_settings
 from .storage.journal import Journal
 from .storage.segments import Segments, Store
 
@@ -42,7 +42,7 @@ class Process:
 
     def install(self) -> None:
         """Take over the application's metrics. Safe to call again."""
-        self.values.install()
+        self.values.install(files_count=not _is_redis_wanted())
         self.states.install()
         if not self._installed:
             self._installed = True
@@ -96,6 +96,14 @@ class Process:
         self._segments = segments
         self.states.bind(segments)
         return segments
+
+
+def _is_redis_wanted() -> bool:
+    try:
+        return read_settings(os.environ).redis_enabled
+    except SettingsError:
+        # Whoever needs them says so.
+        return False
 
 
 _current: Process | None = None

@@ -21,7 +21,7 @@ from tests.e2e.client import Connection
 from tests.e2e.harness import IMPORT_ROOTS, Gunicorn, free_port, wait_until
 from tests.e2e.load import Load, Witness
 from tests.redis.conftest import redis_server as redis_server
-from tests.redis.reading import REQUESTS, requests, segments, sources
+from tests.redis.reading import REQUESTS, requests, segments, sources, totals
 from tests.redis.servers import RedisServer
 
 APP = Path(__file__).with_name("lifecycle_app.py")
@@ -302,6 +302,51 @@ def test_a_handful_of_commands(gunicorn: START, redis_server: REDIS) -> None:
     assert answered > 200
     assert idle <= 3.0
     assert busy <= 12.0
+
+
+PATCHED = """
+from gevent import monkey
+monkey.patch_all()
+
+from gunicorn_prometheus_exporter import RedisStorageDict
+from prometheus_client.mmap_dict import mmap_key
+
+ORDERS = mmap_key("orders", "orders_total", [], [], "Orders.")
+orders = RedisStorageDict("counter")
+
+def app(environ, start_response):
+    orders.write_value(ORDERS, orders.read_value(ORDERS)[0] + 1, 0.0)
+    start_response("200 OK", [("Content-Length", "5")])
+    return [b"hello"]
+"""
+EARLY = """
+from prometheus_client import Counter
+early = Counter("early", "Counted before anything else.")
+early.inc(3)
+"""
+
+
+def test_a_master_of_green_threads(gunicorn: START, redis_server: REDIS, tmp_path: Path) -> None:
+    """It publishes too, what the application writes by itself, and what its configuration file has counted."""
+    kept = redis_server()
+    server = gunicorn(
+        PATCHED,
+        worker_class="gevent",
+        conf=EARLY,
+        args=["--preload"],
+        directory=tmp_path,
+        env=configured(kept),
+    )
+    for _ in range(6):
+        assert server.get().status == 200
+    published(kept.client(), 6)
+    assert totals(kept.client())["orders_total"] == 6
+    assert totals(kept.client())["early_total"] == 3
+    kept.pause()
+    assert server.get().status == 200
+    server.scrape_until(lambda e: e.value("gunicorn_exporter_redis_up") == 0)
+    kept.resume()
+    published(kept.client(), 7)
 
 
 @pytest.mark.parametrize("hook", ["redis_when_ready", "redis_sidecar_when_ready"])

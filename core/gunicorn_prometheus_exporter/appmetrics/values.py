@@ -34,11 +34,14 @@ class AppValues:
         self._values: weakref.WeakSet[AppValue] = weakref.WeakSet()
         self._class: type[AppValue] = type("BoundAppValue", (AppValue,), {"__slots__": (), "_owner": self})
 
-    def install(self) -> None:
-        """Make this the class of all values that prometheus_client creates from now on, and of those there are."""
+    def install(self, *, files_count: bool = True) -> None:
+        """Make this the class of all values that prometheus_client creates from now on, and of those there are.
+
+        What those of them have that are in files already counts on from there, or, without ``files_count``, from here.
+        """
         if prometheus_client.values.ValueClass is not self._class:
             prometheus_client.values.ValueClass = self._class
-            self._adopt()
+            self._adopt(files_count=files_count)
 
     def bind(self, segments: Segments) -> None:
         """This process owns ``segments`` from now on: move every value into them."""
@@ -84,12 +87,12 @@ class AppValues:
         if segments is not None:
             self.bind(segments)
 
-    def _adopt(self) -> None:
+    def _adopt(self, *, files_count: bool) -> None:
         """Give the metrics that were created before, by a configuration file for instance, values of this class."""
         for metric in tuple(REGISTRY._collector_to_names):
             if isinstance(metric, MetricWrapperBase):
                 for single in (metric, *getattr(metric, "_metrics", {}).values()):
-                    _replace_values(single)
+                    _replace_values(single, files_count=files_count)
 
 
 class AppValue:
@@ -167,14 +170,14 @@ class AppValue:
             self._cells[index], self._cells[index + 1] = value, timestamp
 
 
-def _replace_values(metric: Any) -> None:
-    """Create the values of ``metric`` anew, with what they were unless they live on in a file of their own."""
+def _replace_values(metric: Any, *, files_count: bool) -> None:
+    """Create the values of ``metric`` anew, with what they were unless that counts on in a file of their own."""
     old = _values_of(metric)
     if not old:
         return
     metric._metric_init()
     for before, after in zip(old, _values_of(metric), strict=True):
-        if not before._multiprocess and before.get():
+        if before.get() and not (before._multiprocess and files_count):
             after.set(before.get())
 
 
