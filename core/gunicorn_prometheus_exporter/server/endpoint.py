@@ -22,7 +22,9 @@ from .negotiation import (
 )
 from .passwords import TooManyAttempts
 from .security import Security
+from .status.page import status_page
 
+STATUS_PATH: Final = "/"
 METRICS_PATH: Final = "/metrics"
 HEALTHY_PATH: Final = "/-/healthy"
 READY_PATH: Final = "/-/ready"
@@ -58,7 +60,7 @@ class Route:
 
 class MetricsEndpoint:
     """Answers GET and HEAD of ``/metrics``, as plainly, exactly and compressed as the client asks for, and of
-    ``/-/healthy`` and ``/-/ready``; to whom ``security`` lets in.
+    ``/-/healthy`` and ``/-/ready``, with ``status`` of the page for people at ``/`` too; to whom ``security`` lets in.
 
     ``name[]`` in the query, given once or more, picks single families. Health is for anybody unless ``health_auth``:
     it is one word, and who asks for it, such as a kubelet, has no password. What ``render`` and ``is_ready`` raise
@@ -66,7 +68,13 @@ class MetricsEndpoint:
     """
 
     def __init__(
-        self, render: Render, is_ready: Callable[[], bool], security: Security, *, health_auth: bool = False
+        self,
+        render: Render,
+        is_ready: Callable[[], bool],
+        security: Security,
+        *,
+        health_auth: bool = False,
+        status: bool = False,
     ) -> None:
         self.security = security
         self._render = render
@@ -77,6 +85,7 @@ class MetricsEndpoint:
                 METRICS_PATH: Route(self._metrics),
                 HEALTHY_PATH: Route(self._healthy, is_open=not health_auth),
                 READY_PATH: Route(self._ready, is_open=not health_auth),
+                **({STATUS_PATH: Route(self._status)} if status else {}),
             }
         )
 
@@ -133,16 +142,26 @@ class MetricsEndpoint:
             ("Content-Type", OPENMETRICS_CONTENT_TYPE if wanted.openmetrics else TEXT_CONTENT_TYPE),
             ("Vary", "Accept, Accept-Encoding"),
         ]
-        if len(body) >= _SMALLEST_COMPRESSED and wanted.gzip:
-            body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
-            headers.append(("Content-Encoding", "gzip"))
-        return Response(HTTPStatus.OK, tuple(headers), body)
+        return _packed(tuple(headers), body, wanted.gzip)
+
+    def _status(self, request: Request) -> Response:
+        # Made when it is asked for: most servers are never looked at.
+        page = status_page()
+        headers = (*page.headers, ("Vary", "Accept-Encoding"))
+        return _packed(headers, page.body, accepts_gzip(request.headers.get("accept-encoding", "")))
 
     def _healthy(self, _request: Request) -> Response:
         return plain(HTTPStatus.OK)
 
     def _ready(self, _request: Request) -> Response:
         return plain(HTTPStatus.OK if self._is_ready() else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _packed(headers: tuple[tuple[str, str], ...], body: bytes, is_gzip: bool) -> Response:
+    if len(body) >= _SMALLEST_COMPRESSED and is_gzip:
+        body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+        headers = (*headers, ("Content-Encoding", "gzip"))
+    return Response(HTTPStatus.OK, headers, body)
 
 
 class _Check:

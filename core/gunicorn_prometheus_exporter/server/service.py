@@ -108,7 +108,13 @@ class MetricsService:
 
     def _make_endpoint(self, settings: Settings) -> MetricsEndpoint:
         security = Security(settings, self._passwords, self._on_failure)
-        return MetricsEndpoint(self._render, self._is_ready, security, health_auth=settings.health_auth)
+        return MetricsEndpoint(
+            self._render,
+            self._is_ready,
+            security,
+            health_auth=settings.health_auth,
+            status=settings.status_page,
+        )
 
 
 def _place(settings: Settings) -> tuple[str, int]:

@@ -108,3 +108,10 @@ class EndpointSettings:
         integer(1, 10_000),
         "Booted workers from which on /-/ready says so; all of them, where there are fewer.",
     )
+    status_page: bool = setting(
+        True,
+        "prometheus.status_page",
+        "PROMETHEUS_STATUS_PAGE",
+        BOOLEAN,
+        "Also serve a page for people, at /, to whom the metrics are served.",
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -114,3 +117,34 @@ def test_other_paths(served: Any, page: Page, path: str) -> None:
 
     assert response.status == 404
     assert page.asked == []
+
+
+@pytest.fixture
+def seen(serve: Callable[..., Any], page: Page) -> Any:
+    security = Security(Settings(), Passwords(matches_bcrypt), print)
+    return serve(MetricsEndpoint(page, lambda: True, security, status=True))
+
+
+def test_the_status_page(seen: Any, page: Page) -> None:
+    """One page that needs nothing else, and a policy with which a browser runs what is in it and nothing else."""
+    response, body = seen.scrape("/")
+
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    for name, element in (("script-src", b"script"), ("style-src", b"style")):
+        (content,) = re.findall(b"<%b>(.*?)</%b>" % (element, element), body, flags=re.DOTALL)
+        assert policy[name] == f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"
+    assert re.findall(rb"https?://(?!www\.w3\.org/2000/svg)", body) == []
+    assert page.asked == []
+
+
+def test_the_status_page_compressed(seen: Any) -> None:
+    """It is small for a phone."""
+    _, plain = seen.scrape("/")
+    response, body = seen.scrape("/", Accept_Encoding="gzip")
+
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(body) == plain
+    assert len(body) < 20_000
