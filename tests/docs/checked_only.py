@@ -60,6 +60,7 @@ CHECKS = {
     "make": check_make,
     "docker": check_paths,
     "kubectl": check_paths,
+    "helm": check_paths,
     "terraform": check_paths,
     "gcloud": check_paths,
     "az": check_paths,

@@ -17,7 +17,6 @@ import redis
 import yaml
 
 from scripts import manifests
-from scripts.provision import tool
 from tests.e2e.client import Connection
 from tests.e2e.exposition import Exposition
 from tests.e2e.harness import IMPORT_ROOTS, ROOT, Gunicorn, free_port, wait_until
@@ -178,13 +177,13 @@ def test_redis_fleet(gunicorn: START, cluster_redis: RedisServer) -> None:
         assert requests(port) == 2
 
 
-def test_the_adapters_query_gives_the_busy_ratio(gunicorn: START, tmp_path: Path) -> None:
+def test_the_adapters_query_gives_the_busy_ratio(gunicorn: START, prometheus_binary: Path, tmp_path: Path) -> None:
     """With what the adapter puts into it, asked of a Prometheus: half of the workers are busy all the time."""
     rule = yaml.safe_load((ROOT / "k8s" / "prometheus-adapter-values.yaml").read_text())["rules"]["custom"][0]
     query = rule["metricsQuery"].replace("<<.GroupBy>>", "job").replace("<<.LabelMatchers>>", 'job="app"')
     server = gunicorn(APP, workers=2, args=["--graceful-timeout", "1"])
     with (
-        Prometheus(tool("prometheus"), tmp_path, {"app": server.metrics_port}) as prometheus,
+        Prometheus(prometheus_binary, tmp_path, {"app": server.metrics_port}) as prometheus,
         Connection(server.port) as connection,
     ):
         connection.send_head("GET", "/?30")
