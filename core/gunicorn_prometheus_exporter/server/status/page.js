@@ -637,7 +637,7 @@
     write($("exporter"), now.info.length ? `gunicorn-prometheus-exporter ${of("version")}, stored in ${of("storage")}.` : "");
   }
 
-  let current = null, previous = null;
+  let current = null;
   function show() {
     if (!current) return;
     const base = earlier(current);
@@ -685,7 +685,6 @@
     try {
       const text = await ask();
       if (isPaused || document.hidden) return;
-      previous = current;
       current = Snapshot.of(text, performance.now());
       const last = remember(current);
       notice(current, last);
