@@ -41,6 +41,8 @@ class Visit:
             self.page.clock.install()
         self.page.goto(f"http://127.0.0.1:{port}/")
         if not is_live:
+            # Not before it has its first answer: a jump would be a long wait for it.
+            self._settle()
             self.page.clock.pause_at(4_000_000_000)
 
     def tick(self, seconds: float = 2.0) -> None:
