@@ -88,6 +88,14 @@ class Publication:
         self._look()
         self._deliver(last=True)
 
+    def forget_what_is_settled(self) -> None:
+        """Where this is published from now on, nothing of it counts yet. Raises OSError."""
+        settled = self._store.open_settled()
+        for key in tuple(settled):
+            settled.write_value(key, 0.0, 0.0)
+        settled.close()
+        self._start_over()
+
     def _look(self) -> None:
         """See what is to be published. What cannot be read now stays as it was read last."""
         if self._settled is None:
@@ -219,13 +227,8 @@ class Publication:
     def _forget_what_is_settled_nowhere(self, client: Any) -> None:
         """Redis has lost data. If those totals are gone too, what this instance added to them is lost with them."""
         totals = (Total(self._instance, self._info.node), Total(node=self._info.node), FLEET)
-        if not self._settled or any(client.exists(self._keys.total(total).values) for total in totals):
-            return
-        settled = self._store.open_settled()
-        for key in self._settled:
-            settled.write_value(key, 0.0, 0.0)
-        settled.close()
-        self._start_over()
+        if self._settled and not any(client.exists(self._keys.total(total).values) for total in totals):
+            self.forget_what_is_settled()
 
     def _start_over(self) -> None:
         self._sequence = None

@@ -186,11 +186,18 @@ class Publisher:
     def _take_new_settings(self) -> None:
         if self._follows is None:
             return
-        old = self._connection
+        old, place = self._connection, self._place()
         (self._settings, self._connection), self._follows = self._follows, None
         self._publication = self._make_publication()
         self._retirer = self._make_retirer()
+        if self._place() != place:
+            self._publication.forget_what_is_settled()
         old.close()
+
+    def _place(self) -> tuple[str, int, str, str]:
+        """Where the values are published, and as whose."""
+        settings = self._settings
+        return self._connection.address, settings.redis_db, settings.redis_key_prefix, instance_name(settings)
 
     def _make_publication(self) -> Publication:
         settings = self._settings
