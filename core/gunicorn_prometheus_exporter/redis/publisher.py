@@ -83,7 +83,7 @@ class Publisher:
         self._publication = self._make_publication()
         self._retirer = self._make_retirer()
         self._retires_at = 0.0
-        self._retires_in_vain = False
+        self._retires_in_vain = 0
         self._follows: tuple[Settings, RedisConnection] | None = None
         self._lock: int | None = None
         self._up: bool | None = None
@@ -165,13 +165,14 @@ class Publisher:
         try:
             self._retirer.run(seconds=_RETIRE_AT_ONCE)
         except RedisTrouble as error:
-            if not self._retires_in_vain:
+            # Once may be the beginning of an outage, which is said by itself.
+            self._retires_in_vain += 1
+            if self._retires_in_vain == 2:
                 self._failures.announce(f"What instances that are gone have counted is not put together: {error}")
-            self._retires_in_vain = True
         except Exception as error:
             self._failures.count(COMPONENT, error)
         else:
-            self._retires_in_vain = False
+            self._retires_in_vain = 0
 
     def _is_publisher(self) -> bool:
         if self._lock is None:
