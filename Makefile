@@ -10,10 +10,12 @@ PYTEST_ARGS ?=
 BENCH ?=
 
 VENV_PYTHON := .venv/bin/python
+# Of its own, since the development tools take minutes to install.
+EXAMPLE_PYTHON := .venvs/example/bin/python
 TOOLS := redis-server promtool prometheus kubectl helm chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint format reference manifests screenshots docs bench bench-check test-matrix clean
+.PHONY: help venv example-venv tools run test lint format reference manifests screenshots docs bench bench-check test-matrix clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -23,14 +25,19 @@ venv: ## Make .venv with the project and its development tools
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" scripts/environment.py .venv ".[dev]"
 
+example-venv:
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@mkdir -p .venvs
+	@"$(PYTHON)" scripts/environment.py .venvs/example ".[flask]"
+
 tools: venv ## Bring the servers and tools of the tests into .tools where the system has none
 	@$(VENV_PYTHON) scripts/provision.py $(TOOLS)
 
-run: venv ## Run the example Flask application under Gunicorn, with metrics, until Ctrl-C
+run: example-venv ## Run the example Flask application under Gunicorn, with metrics, until Ctrl-C
 	@echo "Application: http://127.0.0.1:$(PORT)/"
 	@echo "Metrics:     http://127.0.0.1:$(METRICS_PORT)/metrics"
 	@echo "Ctrl-C stops both."
-	@exec env PROMETHEUS_BIND_ADDRESS=127.0.0.1 PROMETHEUS_METRICS_PORT=$(METRICS_PORT) $(VENV_PYTHON) -m gunicorn \
+	@exec env PROMETHEUS_BIND_ADDRESS=127.0.0.1 PROMETHEUS_METRICS_PORT=$(METRICS_PORT) $(EXAMPLE_PYTHON) -m gunicorn \
 		--worker-class gunicorn_prometheus_exporter.PrometheusWorker --workers 2 \
 		--bind 127.0.0.1:$(PORT) --chdir example_apps/flask_app app:app
 
