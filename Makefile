@@ -70,7 +70,7 @@ docs: venv ## Build the documentation site into site/
 screenshots: tools ## Take the pictures of the status page in docs/images, from a real run, about 2 minutes
 	@$(VENV_PYTHON) -m scripts.screenshots
 
-bench: tools ## Measure the exporter next to its peers, about 20 minutes, and write docs/performance.md
+bench: tools ## Measure the exporter next to its peers, about 25 minutes, and write docs/performance.md
 	@$(VENV_PYTHON) -m bench $(BENCH)
 
 bench-check: tools ## See that the benchmarks run, without measuring anything

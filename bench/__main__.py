@@ -1,6 +1,6 @@
 """``python -m bench [PART ...] [--check]``: measure, print, and write the page and its plots.
 
-Without arguments everything but the soak is measured, in about twenty minutes on two cores. A part that is run alone
+Without arguments everything but the soak is measured, in about 25 minutes on two cores. A part that is run alone
 replaces its own results; the page shows the last results of each.
 """
 

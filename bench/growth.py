@@ -17,9 +17,10 @@ from typing import Final
 
 from . import variants as v
 from .apps.plain import paths
+from .driver import Drive
 from .environments import PROJECT, ROOT, environ
 from .fleet import Fleet
-from .in_process import drive_of, driven, instructions, memory_directory
+from .in_process import count_all, drive_of, driven, memory_directory
 from .instances import WORKERS, read_times
 from .medians import slope
 from .results import Figure, Line, Result, Table, at_most
@@ -59,57 +60,39 @@ def measure(scale: Scale) -> Result:
 
 
 def _endpoints(scale: Scale, result: Result) -> None:
-    alone, ours, rows = [], [], []
-    # Every point is measured at the same age: when the last has met all its endpoints.
-    age = max(scale.endpoints) + 20
-    for endpoints in scale.endpoints:
-        counts, times = [], []
-        for worker_class in ("sync", v.OURS_SYNC):
-            variant = _routed(endpoints, worker_class)
-            drive = replace(drive_of(variant), paths=paths(endpoints), requests=scale.counted_requests, warm_up=age)
-            counts.append(math.nan if scale.counted else instructions(variant, drive))
-            times.append(driven(variant, replace(drive, requests=scale.timed_requests)).microseconds)
-        alone.append(counts[0])
-        ours.append(counts[1])
-        rows.append(
-            [
-                f"{endpoints:,}",
-                *(f"{count:,.0f}" for count in counts),
-                f"{counts[1] - counts[0]:+,.0f}",
-                *(f"{time:.1f}" for time in times),
-            ]
-        )
+    # Every point is measured at the same age: when the last has met all its endpoints. One more pair is young.
+    old = max(scale.endpoints) + 20
+    points = [*((endpoints, old) for endpoints in scale.endpoints), (scale.endpoints[0], 20)]
+    drives = [_drive(*point, worker_class, scale) for point in points for worker_class in ("sync", v.OURS_SYNC)]
+    counts = [math.nan] * len(drives) if scale.counted else count_all(drives)
+    alone, ours = counts[::2], counts[1::2]
+    added = [with_it - without for with_it, without in zip(ours, alone, strict=True)]
+    rows = []
+    for place, (endpoints, age) in enumerate(points):
+        times = [
+            driven(variant, replace(drive, requests=scale.timed_requests)).microseconds
+            for variant, drive in drives[2 * place : 2 * place + 2]
+        ]
+        counted = [f"{alone[place]:,.0f}", f"{ours[place]:,.0f}", f"{added[place]:+,.0f}"]
+        rows.append([f"{endpoints:,}, after {age:,} requests", *counted, *(f"{time:.1f}" for time in times)])
     columns = ["endpoints", "alone", "with", "added", "CPU us alone", "with"]
     result.tables.append(Table("Instructions of a request, by endpoints", columns, rows))
-    added = [with_it - without for with_it, without in zip(ours, alone, strict=True)]
     x = [float(endpoints) for endpoints in scale.endpoints]
+    title = "Instructions added to a request"
     result.figures.append(
-        Figure(
-            "endpoints",
-            "Instructions added to a request",
-            "endpoints",
-            "instructions",
-            [Line("added", x, added)],
-            log_x=True,
-        )
+        Figure("endpoints", title, "endpoints", "instructions", [Line("added", x, added[:-1])], log_x=True)
     )
-    _age(scale, result, added[0])
-    grown = None if scale.counted else max(added) / added[0]
+    by_endpoints, by_age = (None, None) if scale.counted else (max(added[:-1]) / added[0], added[0] / added[-1])
     name = f"Added instructions with {max(scale.endpoints):,} endpoints, against one"
-    result.targets.append(at_most(name, grown, 1.1, "at most 1.1"))
+    result.targets.append(at_most(name, by_endpoints, 1.1, "at most 1.1"))
+    name = f"Added instructions after {old:,} requests, against after 20"
+    result.targets.append(at_most(name, by_age, 1.05, "at most 1.05"))
 
 
-def _age(scale: Scale, result: Result, old: float) -> None:
-    """Against ``old``, what is added to a request of a worker that has served many."""
-    name = f"Added instructions after {max(scale.endpoints):,} requests, against at the start"
-    grown = None
-    if not scale.counted:
-        variants = [_routed(scale.endpoints[0], worker_class) for worker_class in ("sync", v.OURS_SYNC)]
-        asked = paths(scale.endpoints[0])
-        drives = [replace(drive_of(variant), paths=asked, requests=scale.counted_requests) for variant in variants]
-        alone, ours = map(instructions, variants, drives)
-        grown = old / (ours - alone)
-    result.targets.append(at_most(name, grown, 1.05, "at most 1.05"))
+def _drive(endpoints: int, age: int, worker_class: str, scale: Scale) -> tuple[Variant, Drive]:
+    variant = _routed(endpoints, worker_class)
+    drive = replace(drive_of(variant), paths=paths(endpoints), requests=scale.counted_requests, warm_up=age)
+    return variant, drive
 
 
 def _routed(endpoints: int, worker_class: str) -> Variant:

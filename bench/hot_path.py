@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
 from . import variants as v
-from .environments import PROJECT, EnvironmentFailure, python_of
-from .in_process import drive_of, driven, instructions
+from .in_process import available, count_all, drive_of, driven
 from .medians import noise, ratio
 from .redis_server import with_redis
 from .results import Figure, Result, Table, Target, at_most
@@ -42,8 +39,8 @@ class Cost:
 
 def measure(scale: Scale, only: str = "") -> Result:
     """Count and time all variants, those whose name contains ``only`` if given, and judge this exporter."""
-    available, missing = _available(scale, only)
-    with with_redis(available) as chosen:
+    there, missing = available(scale.peers, only)
+    with with_redis(there) as chosen:
         return _measured(chosen, missing, scale)
 
 
@@ -74,31 +71,11 @@ def _measured(chosen: Sequence[Variant], missing: Sequence[str], scale: Scale) -
 _LOADED: Final = ("Gunicorn", v.FLOOR, v.OURS)
 
 
-def _available(scale: Scale, only: str) -> tuple[list[Variant], list[str]]:
-    """The variants to measure, and what cannot be, with the reason."""
-    chosen, missing = [], []
-    failed: set[str] = set()
-    for variant in v.ALL:
-        wanted = only in variant.name or any(other.against == variant.name and only in other.name for other in v.ALL)
-        if not wanted or (variant.environment != PROJECT and not scale.peers):
-            continue
-        try:
-            if variant.environment not in failed:
-                python_of(variant.environment)
-                chosen.append(variant)
-        except EnvironmentFailure as failure:
-            failed.add(variant.environment)
-            missing.append(f"{variant.environment}: {failure}")
-    return chosen, missing
-
-
 def _count(chosen: Sequence[Variant], scale: Scale, *, pauses: bool = True) -> dict[str, float]:
-    def count(variant: Variant) -> float:
-        return instructions(variant, replace(drive_of(variant), requests=scale.counted_requests, pauses=pauses))
-
-    # Instructions do not depend on what else runs, so all cores may count.
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return dict(zip([variant.name for variant in chosen], pool.map(count, chosen), strict=True))
+    drives = [
+        (variant, replace(drive_of(variant), requests=scale.counted_requests, pauses=pauses)) for variant in chosen
+    ]
+    return dict(zip([variant.name for variant in chosen], count_all(drives), strict=True)) if drives else {}
 
 
 def _time(chosen: Sequence[Variant], counts: dict[str, float], scale: Scale) -> dict[str, Cost]:

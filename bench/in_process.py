@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
@@ -13,8 +16,8 @@ from typing import Final
 from scripts.provision import tool
 
 from .driver import Drive, Driven
-from .environments import ROOT, environ, python_of
-from .variants import Variant
+from .environments import PROJECT, ROOT, EnvironmentFailure, environ, python_of
+from .variants import ALL, Variant
 
 LIMIT_SECONDS: Final = 600
 # Requests before the first count: what is made at the first request of a kind is in both counts.
@@ -37,6 +40,26 @@ def drive_of(variant: Variant) -> Drive:
     )
 
 
+def available(peers: bool, only: str = "") -> tuple[list[Variant], list[str]]:
+    """The variants that run here, and why others do not: without ``peers``, only those of the project's environment.
+
+    With ``only``, those whose name has that in it, and what they are held against.
+    """
+    chosen: list[Variant] = []
+    missing: list[str] = []
+    for variant in ALL:
+        wanted = only in variant.name or any(other.against == variant.name and only in other.name for other in ALL)
+        if not wanted or not (peers or variant.environment == PROJECT):
+            continue
+        try:
+            if variant.environment != PROJECT:
+                driven(variant, replace(drive_of(variant), requests=1))
+            chosen.append(variant)
+        except (EnvironmentFailure, DriveFailed) as failure:
+            missing.append(f"{variant.name}: {failure}")
+    return chosen, missing
+
+
 def driven(variant: Variant, drive: Drive) -> Driven:
     """Run ``drive`` in the environment of ``variant``. Raises DriveFailed, EnvironmentFailure."""
     return Driven(**json.loads(_run([], variant, drive)[0].splitlines()[-1]))
@@ -50,6 +73,12 @@ def instructions(variant: Variant, drive: Drive) -> float:
     few = replace(drive, requests=_BEFORE)
     many = replace(drive, requests=_BEFORE + drive.requests)
     return (_count(variant, many) - _count(variant, few)) / drive.requests
+
+
+def count_all(drives: Sequence[tuple[Variant, Drive]]) -> list[float]:
+    """`instructions` of each, on all cores at once: they do not depend on what else runs."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(instructions, *zip(*drives, strict=True)))
 
 
 def _count(variant: Variant, drive: Drive) -> int:

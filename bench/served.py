@@ -10,7 +10,7 @@ from statistics import median
 from typing import Final
 
 from . import variants as v
-from .environments import PROJECT, EnvironmentFailure, python_of
+from .in_process import available
 from .load import Load, full_load, steady_load
 from .machine import cores
 from .medians import noise, ratio
@@ -49,11 +49,11 @@ def measure(scale: Scale) -> Result:
     """Measure all variants and judge this exporter."""
     server_cores, load_cores = cores()
     own = os.sched_getaffinity(0)
-    available = [variant for variant in v.ALL if _is_there(variant, scale)]
-    rounds = {variant.name: Rounds() for variant in available}
+    there, missing = available(scale.peers)
+    rounds = {variant.name: Rounds() for variant in there}
     os.sched_setaffinity(0, load_cores)
     try:
-        with with_redis(available) as chosen, ExitStack() as stack:
+        with with_redis(there) as chosen, ExitStack() as stack:
             servers = {variant.name: stack.enter_context(Server(variant, server_cores)) for variant in chosen}
             _in_turns(chosen, scale.load_rounds, lambda variant: _load(variant, servers, rounds, scale, load_cores))
     finally:
@@ -63,7 +63,8 @@ def measure(scale: Scale) -> Result:
         "CPU": noise(rounds[v.CONTROL].cpu, rounds["Gunicorn"].cpu),
         "p99": noise(rounds[v.CONTROL].steady[99], rounds["Gunicorn"].steady[99]),
     }
-    result = Result("served", "A real server under load", TEXT)
+    noted = [f"Left out: {name}." for name in missing]
+    result = Result("served", "A real server under load", "\n".join([TEXT, *noted]))
     if server_cores == load_cores:
         result.text += "\n**This machine has one core, which server and load had to share.**\n"
     result.tables = [_table(chosen, rounds, spread)]
@@ -79,16 +80,6 @@ def measure(scale: Scale) -> Result:
         )
     ]
     return result
-
-
-def _is_there(variant: Variant, scale: Scale) -> bool:
-    if variant.environment != PROJECT and not scale.peers:
-        return False
-    try:
-        python_of(variant.environment)
-    except EnvironmentFailure:
-        return False
-    return True
 
 
 def _in_turns(chosen: Sequence[Variant], rounds: int, load: Callable[[Variant], None]) -> None:
