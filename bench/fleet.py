@@ -36,7 +36,7 @@ class Fleet:
         self._chance = random.Random(1)
         self._cells: list[tuple[Cells, list[int], bool]] = []
         self._files: list[MmapedDict] = []
-        blocks = list(_application(series) if families == "application" else exporter_blocks(series))
+        blocks = list(_application(series) if families == "application" else _exporter(series))
         self._kinds = len({kind for kind, _ in blocks})
         self.series = sum(len(entries) for _, entries in blocks)
         for worker in range(1, workers + 1):
@@ -95,7 +95,7 @@ def _application(series: int) -> Iterator[Block]:
         yield "gauge_livesum", [("app_queue", "app_queue", {"queue": str(number)})]
 
 
-def exporter_blocks(series: int) -> Iterator[Block]:
+def _exporter(series: int) -> Iterator[Block]:
     """Three statuses and three histograms for each of as many endpoints as fit."""
     histograms = {
         "gunicorn_http_request_duration_seconds": DURATION_BUCKETS,

@@ -15,14 +15,16 @@ from signal import SIGTERM
 from statistics import median
 from typing import Final
 
+from tests.redis.servers import RedisServer
+
 from . import variants as v
 from .apps.plain import paths
 from .driver import Drive
 from .environments import PROJECT, ROOT, environ
 from .fleet import Fleet
 from .in_process import count_all, drive_of, driven, memory_directory
-from .instances import WORKERS, read_times
 from .medians import slope
+from .redis_fleet import fleet_times
 from .results import Figure, Line, Result, Table, at_most
 from .scale import Scale
 from .scrapes import CASES, Times, scrape_times
@@ -141,21 +143,29 @@ def _scrape_figure(name: str, title: str, x_label: str, points: Sequence[int], t
 
 
 def _instances(scale: Scale, result: Result) -> None:
-    reads = read_times(scale.instances, FIXED_SERIES, max(scale.scrape_rounds // 2, 1))
-    x = [float(number) for number in sorted(scale.instances)]
+    server = RedisServer()
+    try:
+        found = {size: fleet_times(server, size) for size in scale.instances}
+    finally:
+        server.remove()
     rows = [
         [
-            f"{number:,.0f} instances",
-            *(f"{s * 1e3:,.1f}" for s in (read.cold_cpu, read.cpu, read.wall)),
-            f"{read.samples:,}",
+            f"{size:,} instances",
+            *(f"{took.processor:,.1f}" for took in (times.cold, times.warm, times.render)),
+            f"{times.warm.clock + times.render.clock:,.1f}",
+            f"{times.memory / size / 1024:,.1f}",
         ]
-        for number, read in zip(x, reads, strict=True)
+        for size, times in found.items()
     ]
-    title = f"Reading a fleet from Redis, {WORKERS} workers each with {FIXED_SERIES} series"
-    columns = ["", "CPU ms, first", "CPU ms", "ms", "samples"]
+    title = f"Reading a fleet from Redis, {found[scale.instances[0]].series} series an instance"
+    columns = ["", "CPU ms to read, first", "to read", "to render", "ms in all", "KiB of Redis an instance"]
     note = "All values of all instances change between two reads, and each read becomes an exposition of their sums."
     result.tables.append(Table(title, columns, rows, note))
-    lines = [Line("CPU", x, [r.cpu * 1e3 for r in reads]), Line("by the clock", x, [r.wall * 1e3 for r in reads])]
+    x = [float(size) for size in scale.instances]
+    lines = [
+        Line("CPU to read", x, [times.warm.processor for times in found.values()]),
+        Line("CPU to render", x, [times.render.processor for times in found.values()]),
+    ]
     result.figures.append(Figure("instances", title, "instances", "milliseconds", lines, log_x=True, log_y=True))
 
 

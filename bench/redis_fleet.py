@@ -73,7 +73,20 @@ def _one_server(server: RedisServer) -> None:
         print(f"  {name:<27} {took}: {one_by_one.clock / took.clock:.0f} times faster")
 
 
-def _fleet(server: RedisServer, size: int) -> None:
+class FleetTimes(NamedTuple):
+    """What so many instances take: `Took` to read and to render them, ``memory`` of Redis in bytes, and its load."""
+
+    series: int
+    cold: Took
+    warm: Took
+    render: Took
+    memory: int
+    read: dict[str, float]
+    published: dict[str, float]
+
+
+def fleet_times(server: RedisServer, size: int) -> FleetTimes:
+    """Publish ``size`` instances to ``server``, emptied, and read them; the load is that of one read, one publish."""
     client = _emptied(server)
     instances = [Instance(client, f"web-{number}") for number in range(size)]
     for instance in instances:
@@ -91,9 +104,9 @@ def _fleet(server: RedisServer, size: int) -> None:
             _count(instance, 1)
             instance.publish()
 
-    with _load(client) as published:
+    with _load(client, size) as published:
         change()
-    with _load(client) as read:
+    with _load(client, 5) as read:
         for _ in range(5):
             _read(fleet)
     warm = _median(5, lambda: _read(fleet), before=change)
@@ -106,29 +119,34 @@ def _fleet(server: RedisServer, size: int) -> None:
     total = sum(instance.counted for instance in instances)
     counted = sum(sum(r.values) for r in fleet.readings().readings)
     assert math.isclose(counted, total), (counted, total)
-    print(f"\n{size} instances of {series} series each, every one changed between two scrapes:")
-    print(f"  reading, first time         {cold}")
-    print(f"  reading, then               {warm}")
-    print(f"  derive, merge and render    {render}")
-    print(f"  memory of Redis {memory / 2**20:.1f} MiB, {memory / size / 1024:.1f} KiB an instance")
-    _say("a scrape", read, 5)
-    _say("a publish", published, size)
+    return FleetTimes(series, cold, warm, render, memory, read, published)
 
 
-def _say(what: str, load: dict[str, float], times: int) -> None:
-    sent, received = (load[name] / times / 1024 for name in ("sent", "received"))
-    commands, cpu = load["commands"] / times, load["cpu"] / times * 1000
+def _fleet(server: RedisServer, size: int) -> None:
+    times = fleet_times(server, size)
+    print(f"\n{size} instances of {times.series} series each, every one changed between two scrapes:")
+    print(f"  reading, first time         {times.cold}")
+    print(f"  reading, then               {times.warm}")
+    print(f"  derive, merge and render    {times.render}")
+    print(f"  memory of Redis {times.memory / 2**20:.1f} MiB, {times.memory / size / 1024:.1f} KiB an instance")
+    _say("a scrape", times.read)
+    _say("a publish", times.published)
+
+
+def _say(what: str, load: dict[str, float]) -> None:
+    sent, received = (load[name] / 1024 for name in ("sent", "received"))
+    commands, cpu = load["commands"], load["cpu"] * 1000
     traffic = f"{sent:.1f} KiB to Redis, {received:.1f} KiB from it"
     print(f"  {what:<10} {commands:.0f} commands, {traffic}, {cpu:.3f} ms of its CPU")
 
 
 @contextlib.contextmanager
-def _load(client: Any) -> Iterator[dict[str, float]]:
-    """What happened to Redis in the block: the figures are there when it ends."""
+def _load(client: Any, times: int) -> Iterator[dict[str, float]]:
+    """What happened to Redis in the block, for one of ``times`` times: the figures are there when it ends."""
     load: dict[str, float] = {}
     before = _figures(client)
     yield load
-    load.update({name: value - before[name] for name, value in _figures(client).items()})
+    load.update({name: (value - before[name]) / times for name, value in _figures(client).items()})
 
 
 def _figures(client: Any) -> dict[str, float]:

@@ -53,7 +53,7 @@ FULL: Final = Scale(
     endpoints=(1, 100, 1000, 5000),
     workers=(1, 4, 16, 64, 128),
     series=(100, 300, 1000, 3000, 10_000),
-    instances=(1, 4, 16, 64),
+    instances=(1, 10, 100, 500),
     boots=40,
 )
 CHECK: Final = Scale(
