@@ -104,7 +104,7 @@ def _routed(endpoints: int, worker_class: str) -> Variant:
 
 def _scrapes(scale: Scale, result: Result) -> None:
     case = CASES[-1]
-    quick = replace(scale, scrape_rounds=max(scale.scrape_rounds // 2, 1), stock_rounds=1)
+    quick = replace(scale, stock_rounds=1)
     by_workers = [scrape_times(case, workers, FIXED_SERIES, quick) for workers in scale.workers]
     by_series = [scrape_times(case, FIXED_WORKERS, series, quick) for series in scale.series]
     result.figures += [

@@ -94,25 +94,33 @@ def scrape_times(case: Case, workers: int, series: int, scale: Scale, *, stock: 
 def _time(fleet: Fleet, directory: str, scale: Scale, stock: bool) -> Times:
     scraper = Scraper(DirectorySource(directory))
     scraper.render()
-    cold = _cpu(lambda: Scraper(DirectorySource(directory)).render(), scale.scrape_rounds // 3 + 1, fleet.change)
-    warm = _cpu(scraper.render, scale.scrape_rounds, fleet.change)
-    openmetrics = _cpu(lambda: scraper.render(openmetrics=True), scale.scrape_rounds, fleet.change)
-    unchanged = _cpu(scraper.render, scale.scrape_rounds, lambda: None)
-    slow = math.nan
+    ways: dict[str, tuple[Callable[[], bytes], int, Callable[[], None]]] = {
+        "cold": (lambda: Scraper(DirectorySource(directory)).render(), 1, fleet.change),
+        "warm": (scraper.render, scale.scrape_rounds, fleet.change),
+        "openmetrics": (lambda: scraper.render(openmetrics=True), scale.scrape_rounds, fleet.change),
+        "unchanged": (scraper.render, scale.scrape_rounds, lambda: None),
+    }
     if stock:
-        slow = _cpu(lambda: _stock(directory), scale.stock_rounds, fleet.change)
+        ways["stock"] = (lambda: _stock(directory), 1, fleet.change)
+    taken: dict[str, list[float]] = {"stock": []}
+    # All in turn, so that what slows the machine down for a while slows all of them down.
+    for _ in range(scale.stock_rounds):
+        for name, way in ways.items():
+            taken.setdefault(name, []).extend(_cpu(*way))
+    if stock:
         _compare(_stock(directory), scraper.render())
-    return Times(slow, cold, warm, openmetrics, unchanged, scraper.render())
+    medians = {name: median(seconds) if seconds else math.nan for name, seconds in taken.items()}
+    return Times(**medians, exposition=scraper.render())
 
 
-def _cpu(scrape: Callable[[], bytes], rounds: int, before: Callable[[], None]) -> float:
+def _cpu(scrape: Callable[[], bytes], rounds: int, before: Callable[[], None]) -> list[float]:
     taken = []
     for _ in range(rounds):
         before()
         started = time.process_time()
         scrape()
         taken.append(time.process_time() - started)
-    return median(taken)
+    return taken
 
 
 def _stock(directory: str) -> bytes:
