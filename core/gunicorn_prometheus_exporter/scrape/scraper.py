@@ -36,8 +36,7 @@ class Scraper:
     """Answers scrapes from ``source``. Thread-safe; scrapes run one after the other.
 
     ``legacy`` adds the families of the catalogue's legacy section. Each of ``extra`` gives families from this process's
-    memory; those in ``replaced`` count only from there. ``on_failure`` is told what went wrong without stopping the
-    scrape, each conflict of families once.
+    memory. ``on_failure`` is told what went wrong without stopping the scrape, each conflict of families once.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class Scraper:
         *,
         legacy: bool = True,
         extra: Sequence[Callable[[], Iterable[Metric]]] = (),
-        replaced: Collection[str] = (),
         on_failure: Callable[[str, BaseException], None] = _ignore,
     ) -> None:
         hidden = frozenset(INTERNAL) if legacy else _LEGACY.union(INTERNAL)
@@ -55,7 +53,7 @@ class Scraper:
         self._on_failure = on_failure
         self._reader = Reader()
         self._deriver = Deriver() if legacy else None
-        self._merger = Merger(hidden=hidden.union(replaced), made_here=DERIVED | OWN)
+        self._merger = Merger(hidden=hidden, made_here=DERIVED | OWN)
         self._renderer = Renderer()
         self._refused = hidden | DERIVED | OWN
         self._reported: frozenset[str] = frozenset()

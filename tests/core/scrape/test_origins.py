@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 import pytest
 
@@ -31,8 +30,8 @@ class Origins:
         return Readings(self._readings, 0, 0)
 
 
-def exposition(*origin: object, replaced: Sequence[str] = ()) -> list[str]:
-    text = Scraper(Origins(*origin), replaced=replaced).render().decode()  # type: ignore[arg-type]
+def exposition(*origin: object) -> list[str]:
+    text = Scraper(Origins(*origin)).render().decode()  # type: ignore[arg-type]
     return [line for line in text.splitlines() if line[0] != "#" and not line.startswith("gunicorn_exporter_")]
 
 
@@ -85,7 +84,3 @@ def test_what_is_derived_by_worker_is_so_for_every_origin(labels):
     assert f"gunicorn_worker_requests_total{{{wanted}}} 5.0" in exposition(
         "counter", "", "gunicorn_http_requests_total", recorded, values
     )
-
-
-def test_a_replaced_family_is_taken_from_memory_alone():
-    assert exposition("counter", "", "jobs_total", {}, {Origin(ONE): 1.0}, replaced=["jobs"]) == []
