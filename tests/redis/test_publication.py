@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from gunicorn_prometheus_exporter.redis.connection import RedisConnection, RedisTrouble
-from gunicorn_prometheus_exporter.redis.layout import Keys, Source, SourceInfo, Total
+from gunicorn_prometheus_exporter.redis.layout import Keys, Source, SourceInfo, Total, unpack_values
 from gunicorn_prometheus_exporter.redis.publication import Publication
 from gunicorn_prometheus_exporter.scrape.stores import source_of
 from gunicorn_prometheus_exporter.settings import Settings
@@ -211,6 +211,58 @@ def test_what_redis_has_lost_is_written_again(
     assert totals(instance.client) == {"a_total": 2.0, "b_total": 7.0}
     assert sources(instance.client) == [instance.source]
     assert instance.client.exists(instance.names.alive)
+
+
+def test_an_older_copy(instance: Instance) -> None:
+    """A replica that was promoted, or a file that was loaded: every field is there, with values of before."""
+    other = instance.store.open_segment(SegmentName("counter", "", "2"))
+    other.write_value(B, 1.0, 0.0)
+    instance.count()
+    instance.publish()
+    copy = {key: instance.client.dump(key) for key in (instance.names.values, instance.names.keys, instance.names.seq)}
+    other.write_value(B, 7.0, 0.0)
+    instance.publish()
+    for key, dump in copy.items():
+        instance.client.restore(key, 0, dump, replace=True)
+    instance.count()
+    instance.publish()
+    assert totals(instance.client) == {"a_total": 2.0, "b_total": 7.0}
+
+
+def test_values_that_are_lost_alone(instance: Instance) -> None:
+    """As by a Redis that evicts keys: the next change brings all of them back, without waiting for a sign of life."""
+    instance.store.open_segment(SegmentName("counter", "", "2")).write_value(B, 7.0, 0.0)
+    instance.count()
+    instance.publish()
+    instance.client.delete(instance.names.values)
+    instance.count()
+    instance.publish()
+    assert totals(instance.client) == {"a_total": 2.0, "b_total": 7.0}
+
+
+def test_a_segment_that_begins_anew(instance: Instance) -> None:
+    """With other keys than before it is another generation: readers that know the old list must not take that."""
+
+    def generation() -> int:
+        return unpack_values(instance.client.hget(instance.names.values, "gauge_livesum_1")).generation
+
+    slot = instance.store.slots.take()
+    name = SegmentName("gauge", "livesum", "1")
+    instance.store.open_segment(name).write_value(G, 3.0, 0.0)
+    instance.publish()
+    first = generation()
+    instance.store.open_segment(name).write_value(A, 4.0, 0.0)
+    instance.count()
+    instance.publish()
+    assert generation() == first, "keys were only added"
+    instance.store.discard_live("1")
+    for key, value in ((B, 1.0), (A, 2.0), (G, 3.0)):
+        instance.store.open_segment(name).write_value(key, value, 0.0)
+    instance.count()
+    instance.publish()
+    assert generation() != first
+    assert segments(instance.client, instance.source)["gauge_livesum_1"] == {B: 1.0, A: 2.0, G: 3.0}
+    instance.store.slots.let_go(slot)
 
 
 def test_key_lists_that_are_lost(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 """The publication: what Redis has of the values of one store, kept equal to them.
 
-Values are absolute and go out in one transaction, so one that failed, or of which nobody knows whether it did, is
-simply made again from nothing. The transaction also tells what became of the last one: the sequence number it finds is
-that of the last one, or else Redis has lost something and gets everything anew; and a source that was taken for gone
-while nobody could write finds the mark of that, and goes on as another incarnation with what was not counted yet.
+Values are absolute and go out in one transaction, so one that failed is simply made again. It also tells what became of
+the last one: it finds the sequence number of the last one that was answered, or else Redis has lost something, or done
+more than it could answer, and gets everything anew. And a source that was taken for gone while nobody could write finds
+the mark of that, and goes on as another incarnation with what was not counted yet.
 """
 
 from __future__ import annotations
@@ -130,13 +130,8 @@ class Publication:
 
     def _deliver(self, *, last: bool) -> None:
         for _ in range(_ATTEMPTS):
-            try:
-                with self._connection.exchange() as client:
-                    outcome = self._exchange(client, last=last)
-            except BaseException:
-                # It may have been done, or not.
-                self._sequence = None
-                raise
+            with self._connection.exchange() as client:
+                outcome = self._exchange(client, last=last)
             if outcome is _Outcome.DONE:
                 return
             self._look()
@@ -211,10 +206,10 @@ class Publication:
             settled.write_value(key, settled.read_value(key)[0] + value, 0.0)
         settled.close()
         self._store.renew_incarnation()
+        self._start_over()
         # What has just been written under the old name is nobody's.
         client.delete(names.values, names.keys, names.seq, names.alive)
         client.hdel(self._keys.index, source.field)
-        self._start_over()
 
     def _confirmed(self) -> dict[str, float]:
         return {
