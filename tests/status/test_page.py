@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
+import bcrypt
+import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.e2e.harness import wait_until
@@ -71,6 +75,91 @@ def test_a_counter_that_began_again(stand: STAND, visit: OPEN) -> None:
     wait_until(lambda: seen.endpoints().get("GET /a", {}).get("Requests") == "4")
 
 
+@pytest.mark.parametrize(
+    ("level", "headline", "text"),
+    [
+        ("bad", "No Gunicorn master is alive", ""),
+        ("bad", "No worker is serving", HEALTHY.replace('idle"} 2', 'idle"} 0').replace('busy"} 1', 'busy"} 0')),
+        ("warn", "1 worker of 3 missing", HEALTHY.replace('idle"} 2', 'idle"} 1')),
+        ("bad", "The accept queue of http://127.0.0.1:8000 is 98 % full: soon clients are refused",
+         re.sub(r"(backlog\{.*\}) 0.0", r"\1 2000.0", HEALTHY)),
+        ("warn", "Redis does not answer the exporter; requests do not notice",
+         HEALTHY + "gunicorn_exporter_redis_up 0.0\n"),
+        ("bad", "50 % of requests fail, mostly GET /b", HEALTHY + traffic("/a", 10) + traffic("/b", 10, status="500")),
+        ("warn", "2 % of requests fail, mostly GET /b", HEALTHY + traffic("/a", 98) + traffic("/b", 2, status="500")),
+        ("warn", re.compile(r"^A worker hung, and was killed for its timeout \(at \d\d:\d\d:\d\d\)$"),
+         HEALTHY.replace('"timeout"} 0', '"timeout"} 1')),
+        ("bad", re.compile(r"^A worker ended unexpectedly: crash \(at "),
+         HEALTHY.replace('"crash"} 0', '"crash"} 3')),
+        ("warn", re.compile(r"^Saturated: "), re.sub(r"(busy_seconds.*\}) 1.0", r"\1 100.0", HEALTHY)),
+        ("warn", re.compile(r"^The exporter fails in scrape; requests do not notice"),
+         HEALTHY + 'gunicorn_exporter_errors_total{component="scrape"} 1.0\n'),
+    ],
+)  # fmt: skip
+def test_the_first_line_says_what_is_wrong(
+    stand: STAND, visit: OPEN, level: str, headline: str | re.Pattern[str], text: str
+) -> None:
+    """Healthy, until there is what an engineer must know; read aloud once, and not with each number that changes."""
+    served = stand()
+    seen = visit(served.port)
+    seen.shows("#headline", "Healthy")
+    served.text = text
+    seen.tick()
+    seen.shows("#headline", headline)
+    assert seen.page.locator("#verdict").get_attribute("data-level") == level
+    assert seen.page.title() == f"{seen.text('#headline')} · Gunicorn"
+
+
+def test_it_is_read_aloud_once(stand: STAND, visit: OPEN) -> None:
+    """A screen reader is told what is wrong, and not each number that changes."""
+    served = stand(HEALTHY + traffic("/a", 0))
+    seen = visit(served.port)
+    seen.shows("#announcement", "Healthy")
+    for right, percent in (1, 50), (3, 25), (4, 20):
+        served.text = HEALTHY + traffic("/a", right) + traffic("/b", 1, status="500")
+        seen.tick()
+        seen.shows("#headline", f"{percent} % of requests fail, mostly GET /b")
+        seen.shows("#announcement", "50 % of requests fail, mostly GET /b")
+    served.text = ""
+    seen.tick()
+    seen.shows("#announcement", "No Gunicorn master is alive")
+
+
+def test_a_fault_of_its_own(stand: STAND, visit: OPEN) -> None:
+    """The page does not say that Gunicorn is gone when it is itself that fails."""
+    seen = visit(stand().port)
+    seen.failing = ["TypeError"]
+    seen.shows("#headline", "Healthy")
+    seen.page.locator("#states").evaluate("(node) => node.remove()")
+    seen.tick()
+    seen.shows("#headline", re.compile("^This page has a fault of its own; Gunicorn did answer, since "))
+
+
+def test_hostile_labels_are_text(stand: STAND, visit: OPEN) -> None:
+    """Whatever is in a label is shown, and does nothing."""
+    labels = dict.fromkeys(("error_type", "endpoint", "reason", "state", "listener", "component", "worker_id"), HOSTILE)
+    text = HEALTHY + sample("gunicorn_info", 1, version=HOSTILE, worker_class=HOSTILE)
+    text += traffic(HOSTILE, 3, method=HOSTILE) + traffic("__proto__", 2) + traffic("constructor", 1)
+    names = {
+        "gunicorn_http_exceptions_total", "gunicorn_http_parse_errors_total", "gunicorn_worker_timeouts_total",
+        "gunicorn_worker_exits_total", "gunicorn_listener_backlog", "gunicorn_listener_backlog_limit",
+        "gunicorn_worker_start_time_seconds", "gunicorn_exporter_errors_total", "gunicorn_workers",
+    }  # fmt: skip
+    hostile = "".join(sample(name, 2, **labels) for name in sorted(names))
+    served = stand(text)
+    seen = visit(served.port)
+    seen.shows("#headline", "Healthy")
+    served.text = text.replace(" 3\n", " 9\n") + hostile
+    seen.tick()
+    seen.shows("#headline", re.compile("accept queue of <script>"))
+    seen.page.get_by_text("Since start").click()
+    assert [row["Requests"] for name, row in seen.endpoints().items() if HOSTILE in name] == ["9"]
+    assert seen.endpoints().keys() >= {"GET __proto__", "GET constructor"}
+    assert seen.page.evaluate("window.hacked") is None
+    assert seen.page.locator("script").count() == 1
+    assert seen.page.locator("main img").count() == 0
+
+
 def test_the_browser_would_not_run_what_got_in(stand: STAND, visit: OPEN) -> None:
     """Were there a hole, the policy would still be there: no script, no style, no other host."""
     seen = visit(stand().port, is_live=True)
@@ -109,6 +198,34 @@ def test_more_endpoints_than_anybody_reads(stand: STAND, visit: OPEN) -> None:
     expect(seen.tile("Errors").locator(".quiet")).to_have_text("0 of 3,000", timeout=WAIT)
 
 
+def test_it_keeps_a_bounded_past(stand: STAND, visit: OPEN) -> None:
+    """After a long time the sparklines have five minutes, and the last minute is a minute."""
+    served = stand(HEALTHY + traffic("/a", 1))
+    seen = visit(served.port)
+    seen.shows("#headline", "Healthy")
+    for number in range(2, 40):
+        served.text = HEALTHY + traffic("/a", number)
+        seen.tick(10)
+    seen.shows("#window", "over the last minute")
+    assert seen.endpoints()["GET /a"]["Requests"] == "6"
+    path = seen.tile("Requests").locator("path.line").get_attribute("d") or ""
+    assert path.count("L") == 30
+    assert path.startswith("M0.00 ")
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", {}), ("dark", PHONE)], ids=["light", "dark, phone"])
+def test_accessible(stand: STAND, visit: OPEN, scheme: str, size: dict[str, object]) -> None:
+    """axe finds nothing, contrast included, on a page with everything on it."""
+    served = stand(HEALTHY)
+    # With a clock that goes: axe waits, too.
+    seen = visit(served.port, is_live=True, color_scheme=scheme, **size)
+    for text in (HEALTHY, BUSY):
+        served.text = text
+        seen.shows("#headline", "Healthy" if text == HEALTHY else re.compile("20 % of requests fail"))
+        found = Axe().run(seen.page)
+        assert found.violations_count == 0, found.generate_report()
+
+
 def test_dark_and_light(stand: STAND, visit: OPEN) -> None:
     """The page follows what the reader's system prefers."""
     served = stand()
@@ -138,6 +255,38 @@ def test_nothing_to_scroll_sideways(stand: STAND, visit: OPEN, width: int) -> No
         width,
     )
     assert outside == []
+
+
+def test_with_the_keyboard(stand: STAND, visit: OPEN) -> None:
+    """Everything can be reached in the order of reading, is seen to have the focus, and does what it is for."""
+    served = stand(BUSY)
+    seen = visit(served.port)
+    seen.shows("#headline", "Healthy")
+    keyboard = seen.page.keyboard
+    order = []
+    for _ in range(14):
+        keyboard.press("Tab")
+        name, outline = seen.page.evaluate(
+            """() => {
+                const node = document.activeElement;
+                const box = node.type === "radio" ? node.nextElementSibling : node;
+                return [node.id || node.value || node.textContent, getComputedStyle(box).outlineStyle];
+            }"""
+        )
+        assert outline == "solid", f"{name} does not show that it has the focus"
+        order.append(name)
+    columns = ["Endpoint", "Requests", "p50", "p95", "p99", "4xx", "5xx", "Received", "Sent"]
+    assert order == ["Skip to the status", "pause", "workers-box", "minute", *columns, "/metrics"]
+
+    seen.page.locator("[value=minute]").focus()
+    keyboard.press("ArrowRight")
+    wait_until(lambda: len(seen.endpoints()) == 3)
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    assert list(seen.endpoints()) == ["POST /checkout", "GET /nothing", "GET /users/<int:id>"]
+    assert seen.page.get_by_role("columnheader", name="Endpoint").get_attribute("aria-sort") == "ascending"
+    keyboard.press("Enter")
+    assert next(iter(seen.endpoints())) == "GET /users/<int:id>"
 
 
 def test_reduced_motion(stand: STAND, visit: OPEN) -> None:
@@ -193,6 +342,22 @@ def test_the_server_goes_and_comes_back(stand: STAND, visit: OPEN) -> None:
     seen.tick()
     seen.shows("#headline", re.compile("^The exporter answers with an error: 500, since"))
     assert served.failures
+
+
+def test_behind_the_same_password(stand: STAND, visit: OPEN, tmp_path: Path) -> None:
+    """Without one there is no page; with one a browser asks for the numbers with it."""
+    hashed = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
+    (tmp_path / "web.yml").write_text(f"basic_auth_users: {{reader: '{hashed}'}}")
+    served = stand(web_config_file=str(tmp_path / "web.yml"))
+    users = (None, ("reader", "battery staple"), ("reader", "correct horse"))
+    for path in ("/", "/metrics"):
+        url = f"http://127.0.0.1:{served.port}{path}"
+        assert [httpx.get(url, auth=user, timeout=20).status_code for user in users] == [401, 401, 200]
+    reader = visit(served.port, http_credentials={"username": "reader", "password": "correct horse"})
+    # What a browser says before it asks its user.
+    reader.failing = ["401 (Unauthorized)"]
+    reader.shows("#headline", "Healthy")
+    reader.shows("#configured", "3 alive, 3 configured")
 
 
 def test_behind_a_token(stand: STAND, visit: OPEN) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
 import time
@@ -80,6 +81,11 @@ class MetricsEndpoint:
         self._render = render
         self._is_ready = is_ready
         self._pages: dict[_Wanted, tuple[float, Response]] = {}
+        if status:
+            # Now, not when somebody looks: an upgrade may take the files away from under a server, and a server may
+            # have run out of descriptors. Whoever asks is told if there is no page.
+            with contextlib.suppress(OSError):
+                status_page()
         self._routes: Mapping[str, Route] = MappingProxyType(
             {
                 METRICS_PATH: Route(self._metrics),
@@ -145,7 +151,6 @@ class MetricsEndpoint:
         return _packed(tuple(headers), body, wanted.gzip)
 
     def _status(self, request: Request) -> Response:
-        # Made when it is asked for: most servers are never looked at.
         page = status_page()
         headers = (*page.headers, ("Vary", "Accept-Encoding"))
         return _packed(headers, page.body, accepts_gzip(request.headers.get("accept-encoding", "")))

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from gunicorn_prometheus_exporter.server.endpoint import MetricsEndpoint
 from gunicorn_prometheus_exporter.server.passwords import Passwords
 from gunicorn_prometheus_exporter.server.policy import matches_bcrypt
 from gunicorn_prometheus_exporter.server.security import Security
+from gunicorn_prometheus_exporter.server.status.page import status_page
 from gunicorn_prometheus_exporter.settings import Settings
 
 LONG = b"up 1\n" * 1000
@@ -121,6 +123,7 @@ def test_other_paths(served: Any, page: Page, path: str) -> None:
 
 @pytest.fixture
 def seen(serve: Callable[..., Any], page: Page) -> Any:
+    status_page.cache_clear()
     security = Security(Settings(), Passwords(matches_bcrypt), print)
     return serve(MetricsEndpoint(page, lambda: True, security, status=True))
 
@@ -138,6 +141,14 @@ def test_the_status_page(seen: Any, page: Page) -> None:
         assert policy[name] == f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"
     assert re.findall(rb"https?://(?!www\.w3\.org/2000/svg)", body) == []
     assert page.asked == []
+
+
+def test_the_status_page_without_its_files(seen: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An upgrade may take them away from under a server before anybody has looked."""
+    monkeypatch.setattr("gunicorn_prometheus_exporter.server.status.page.files", lambda _package: tmp_path)
+    response, _ = seen.scrape("/")
+
+    assert response.status == 200
 
 
 def test_the_status_page_compressed(seen: Any) -> None:

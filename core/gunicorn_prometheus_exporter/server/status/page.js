@@ -133,7 +133,7 @@
           this.poolWait.add(numeric(labels.le), value);
           return;
         case HTTP + "exceptions_total":
-          return this.failure(labels.error_type + (labels.handled === "true" ? " (handled)" : ""), labels, value);
+          return this.failure((labels.error_type ?? "") + (labels.handled === "true" ? " (handled)" : ""), labels, value);
         case HTTP + "aborted_responses_total": return this.failure("Response cut short", labels, value);
         case HTTP + "parse_errors_total": return this.failure("Malformed request", { endpoint: labels.reason }, value);
         case WORKER + "timeouts_total": return this.failure("Worker timeout", labels, value);
@@ -143,11 +143,12 @@
       this.add(name, labels.instance_id && labels.worker_id ? `${labels.instance_id} ${key}` : key, value);
     }
 
-    traffic(labels) {
-      const key = `${labels.method} ${labels.endpoint}`;
+    // A label may be missing: a fleet has exporters of several versions.
+    traffic({ method = "", endpoint = "" }) {
+      const key = `${method} ${endpoint}`;
       let traffic = this.endpoints.get(key);
       if (!traffic) {
-        traffic = Object.assign(new Traffic(), { method: labels.method, endpoint: labels.endpoint });
+        traffic = Object.assign(new Traffic(), { method, endpoint });
         this.endpoints.set(key, traffic);
       }
       return [traffic, this.all];
@@ -627,7 +628,7 @@
   }
 
   function showAbout(now) {
-    const several = (name) => [...new Set(now.info.map((labels) => labels[name]))];
+    const several = (name) => [...new Set(now.info.map((labels) => labels[name] ?? NONE))];
     const of = (name) => several(name).map(named).join(", ");
     const started = now.of("gunicorn_master_start_time_seconds");
     const oldest = Math.min(...started.values());
@@ -655,7 +656,9 @@
 
   let timer = 0, asking = null, isPaused = false, lostAt = null;
 
+  // What is to be said instead of an answer.
   class Refusal extends Error {}
+  const reached = (answer) => answer.catch(() => { throw new Refusal("No answer from Gunicorn"); });
   const REFUSALS = {
     401: "The exporter asks who you are: reload the page to sign in",
     403: "The exporter does not let you in",
@@ -666,9 +669,9 @@
     asking = new AbortController();
     const patience = setTimeout(() => asking.abort(), PATIENCE);
     try {
-      const response = await fetch(SOURCE, { signal: asking.signal, cache: "no-store", headers: { Accept: "text/plain;version=0.0.4" } });
+      const response = await reached(fetch(SOURCE, { signal: asking.signal, cache: "no-store", headers: { Accept: "text/plain;version=0.0.4" } }));
       if (!response.ok) throw new Refusal(REFUSALS[response.status] ?? `The exporter answers with an error: ${response.status}`);
-      const text = await response.text();
+      const text = await reached(response.text());
       if (text.length > MOST_BYTES) throw new Refusal("There are too many metrics for this page");
       return text;
     } finally {
@@ -695,7 +698,8 @@
     } catch (error) {
       if (isPaused || document.hidden) return;
       lostAt ??= clock(new Date());
-      const reason = error instanceof Refusal ? error.message : "No answer from Gunicorn";
+      const reason = error instanceof Refusal ? error.message : "This page has a fault of its own; Gunicorn did answer";
+      if (!(error instanceof Refusal)) console.error(error);
       announce("bad", `${reason}, since ${lostAt}`, [], current ? "Below is what was known before. Trying again." : "Trying again.", reason);
       freshness(true, `Not updated since ${lostAt}`);
     } finally {

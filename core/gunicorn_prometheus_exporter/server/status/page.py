@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -18,8 +19,11 @@ class StatusPage(NamedTuple):
     body: bytes
 
 
+@cache
 def status_page() -> StatusPage:
-    """The page. Its policy lets a browser run this very style and script, ask this very server, and do nothing else."""
+    """The page, read once. Its policy lets a browser run this very style and script, ask this very server, and do
+    nothing else. Raises OSError.
+    """
     html, style, script = (_read(name) for name in ("page.html", "style.css", "page.js"))
     body = html.replace(_STYLE, f"<style>{style}</style>").replace(_SCRIPT, f"<script>{script}</script>")
     policy = (
