@@ -62,16 +62,21 @@ def _name(note: RequestNote, route: Any, scope: Scope) -> None:
 def _template(route: Any, scope: Scope) -> str | None:
     """The path of ``route`` with its parameters named; None for what only groups routes."""
     # FastAPI keeps a router that was included as it is, and what the inclusion made of its routes in the scope.
-    context = scope.get("fastapi", {}).get("effective_route_context")
+    context = _of_fastapi(scope, "effective_route_context")
     if context is not None and getattr(context, "original_route", None) is route:
         route = getattr(context, "starlette_route", None) or context
     template = getattr(route, "path_format", None)
     return template if isinstance(template, str) else None
 
 
+def _of_fastapi(scope: Scope, name: str) -> Any:
+    said = scope.get("fastapi")
+    return said.get(name) if isinstance(said, dict) else None
+
+
 def _frontend_template(scope: Scope) -> str | None:
     """The template of files that FastAPI serves for paths that no route has (``app.frontend``)."""
-    path = scope.get("fastapi", {}).get("frontend_path")
+    path = _of_fastapi(scope, "frontend_path")
     if not isinstance(path, str):
         return None
     mounted: str = scope["path"].removeprefix(scope.get("root_path", "")).removesuffix(path)

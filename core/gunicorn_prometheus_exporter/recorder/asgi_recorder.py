@@ -132,7 +132,11 @@ class ASGIRecorder(Recorder):
         """Ask the bridges about a request, or websocket, that no route was given."""
         if note.template is None or note.template == UNMATCHED:
             for name in self.unrouted:
-                name(scope, note, status)
+                try:
+                    name(scope, note, status)
+                except Exception as error:
+                    # It asks the application's routes, which may raise anything, and the request is to be counted.
+                    self.report("bridge", error)
 
     def connection_of(self, receive: Receive) -> object:
         connection = self.server.connection_of(receive)

@@ -150,7 +150,7 @@ class ASGIRequest(RecordedRequest):
         self.journal.words[self.cell[0]] = status if 100 <= status <= 999 else 500
         self._has_no_body = self.method == "HEAD" or status in (204, 304) or status < 200
         for name, value in message.get("headers") or ():
-            if len(name) == _CONTENT_LENGTH_SIZE and name.lower() == _CONTENT_LENGTH:
+            if len(name) == _CONTENT_LENGTH_SIZE and name.lower() == _CONTENT_LENGTH and value.isdigit():
                 self._length = int(value)
         if self._recorder.times_first_byte:
             self.started = monotonic()

@@ -221,6 +221,20 @@ def test_a_failure_of_ours_is_not_the_applications(served: Served, monkeypatch: 
     assert [type(error) for error in served.failed] == [ZeroDivisionError]
 
 
+def test_a_bridge_that_fails(served: Served) -> None:
+    """The request is counted all the same, and is over."""
+    served.asgi.unrouted.append(lambda *_: 1 / 0)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({**START, "headers": [(b"content-length", b"many")]})
+        await send(body(b"hello"))
+
+    served.call(app)
+    assert served.value("gunicorn_http_requests_total", method="GET", endpoint="__unrouted__", status="200") == 1
+    assert served.journal.busy() is False
+    assert [type(error) for error in served.failed] == [ZeroDivisionError]
+
+
 def test_nothing_is_kept(served: Served) -> None:
     """The scope lets go of the note: no circle is left for the collector."""
     scopes = []
