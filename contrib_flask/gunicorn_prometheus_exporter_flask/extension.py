@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, ParamSpec, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from flask import Flask, Request, Response, after_this_request, got_request_exception, has_request_context, request
 from werkzeug.exceptions import HTTPException
@@ -15,7 +15,6 @@ from .route import matched_rule
 SOURCE: Final = "flask"
 EXTENSION_NAME: Final = "gunicorn_prometheus_exporter"
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -52,17 +51,9 @@ class PrometheusExporter:
         # Flask has no signal for an exception that a handler answers, and every exception of a view or a
         # before_request function comes out of one of these two. What replaces the error handling, as Flask-RESTful
         # does, leaves them alone.
-        app.preprocess_request = self._noting_route(self._noting_errors(app.preprocess_request))  # type: ignore[method-assign]
-        app.dispatch_request = self._noting_errors(app.dispatch_request)  # type: ignore[method-assign]
+        app.preprocess_request = self._noting(app.preprocess_request, self._note_route)  # type: ignore[method-assign]
+        app.dispatch_request = self._noting(app.dispatch_request)  # type: ignore[method-assign]
         got_request_exception.connect(self._gave_up, app)
-
-    def _noting_route(self, call: Callable[P, T]) -> Callable[P, T]:
-        def noting_route(*args: P.args, **kwargs: P.kwargs) -> T:
-            # The request itself: each look through Flask's proxy costs as much as all the rest.
-            self._note_route(request._get_current_object())  # type: ignore[attr-defined]
-            return call(*args, **kwargs)
-
-        return noting_route
 
     def _note_route(self, request: Request) -> None:
         environ = request.environ
@@ -77,17 +68,23 @@ class PrometheusExporter:
         else:
             note.endpoint(self.prefix + template)
 
-    def _noting_errors(self, call: Callable[P, T]) -> Callable[P, T]:
-        def noting_errors(*args: P.args, **kwargs: P.kwargs) -> T:
+    def _noting(self, call: Callable[..., T], note_route: Callable[[Request], None] | None = None) -> Callable[..., T]:
+        """``call``, whose exceptions are noted; before it, ``note_route`` is told of the request."""
+
+        # Flask gives these functions what it gives them by position, or nothing.
+        def noting(*args: Any) -> T:
+            if note_route is not None:
+                # The request itself: each look through Flask's proxy costs as much as all the rest.
+                note_route(request._get_current_object())  # type: ignore[attr-defined]
             try:
-                return call(*args, **kwargs)
+                return call(*args)
             except Exception as error:
                 if is_error(error):
                     # Flask, or a handler, answers it now. If not, `_gave_up` is told.
                     note_of(request.environ).handled(error, SOURCE)
                 raise
 
-        return noting_errors
+        return noting
 
     def _gave_up(self, sender: Flask, exception: BaseException, **_: Any) -> None:
         """Flask has no handler for ``exception``. It becomes a 500, or it is raised for the server to see."""

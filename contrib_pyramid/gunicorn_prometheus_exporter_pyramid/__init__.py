@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pyramid.config import PHASE1_CONFIG
-from pyramid.events import ApplicationCreated, BeforeTraversal, NewResponse
 from pyramid.tweens import EXCVIEW
 from pyramid.viewderivers import INGRESS
 
 from .placement import warn_of_misplaced_tween
-from .route import Routes
+from .route import ROUTES, Routes
 from .settings import read_settings
-from .traversal import FoundViews
-from .tweens import ERROR_TWEEN, note_answered
+from .tweens import ERROR_TWEEN
+from .views import FoundViews
+
+_LAST: Final = 1_000_000
 
 __all__ = ["includeme"]
 
@@ -40,14 +41,14 @@ def includeme(config: Any) -> None:
             pyramid.tweens.excview_tween_factory
             gunicorn_prometheus_exporter_pyramid.tweens.error_tween_factory
     """
+    # No subscriber to an event of each request: a single one, of whatever event, makes Pyramid send all of them, which
+    # costs several times what everything here does.
     config.add_tween(ERROR_TWEEN, under=EXCVIEW)
-    config.add_subscriber(note_answered, NewResponse)
-    config.add_subscriber(warn_of_misplaced_tween, ApplicationCreated)
 
     def register() -> None:
-        routes = Routes(read_settings(config.registry.settings))
-        config.add_subscriber(routes.note_route, BeforeTraversal)
+        routes = config.registry[ROUTES] = Routes(read_settings(config.registry.settings))
         config.add_view_deriver(FoundViews(routes).derive, name=__name__, under=INGRESS, over="secured_view")
 
     # Settings may still change until the configuration is committed, and derivers must be there before views are.
     config.action(None, register, order=PHASE1_CONFIG)
+    config.action(None, warn_of_misplaced_tween, (config.registry,), order=_LAST)

@@ -14,9 +14,9 @@ from .tweens import ERROR_TWEEN
 logger = logging.getLogger(__package__)
 
 
-def warn_of_misplaced_tween(event: Any) -> None:
-    """An ApplicationCreated subscriber: an explicit ``pyramid.tweens`` silently replaces what `add_tween` added."""
-    tweens = event.app.registry.queryUtility(ITweens)
+def warn_of_misplaced_tween(registry: Any) -> None:
+    """An explicit ``pyramid.tweens`` silently replaces what `add_tween` added."""
+    tweens = registry.queryUtility(ITweens)
     explicit = tweens.explicit if tweens is not None else []
     fault = placement_fault([name for name, _ in explicit]) if explicit else ""
     if fault:

@@ -1,16 +1,19 @@
-"""The template of a route, and the subscriber that notes which one a request belongs to."""
+"""The template of a route, and which one a request belongs to."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Final
 
-from pyramid.threadlocal import manager
-
 from gunicorn_prometheus_exporter.note import UNMATCHED, RequestNote, note_of
 
 from .settings import Settings
-from .subrequest import outer_request
+from .subrequest import is_inner
+
+ROUTES: Final = __package__
+"""The key of an application's registry under which its `Routes` are."""
+
+_IS_NAMED: Final = "_gunicorn_prometheus_exporter_is_named"
 
 TRAVERSE: Final = "*traverse"
 """How the pattern of a route ends whose views are found by traversal."""
@@ -35,13 +38,33 @@ class Routes:
         self._settings = settings
         self._templates: dict[Any, str] = {}
 
-    def note_route(self, event: Any) -> None:
-        """A BeforeTraversal subscriber: the router has just decided. What takes long or fails comes later."""
-        request = event.request
-        if len(manager.stack) > 1 and outer_request(request) is not None:
+    def note_unviewed(self, request: Any) -> None:
+        """The router has decided on ``request``, or has not come to it, and an exception came before any view."""
+        state = request.__dict__
+        if _IS_NAMED in state or is_inner(request):
             return
         route = request.matched_route
-        self.note(request, UNMATCHED if route is None else self.template(route))
+        if route is not None:
+            self.note(request, self.template(route))
+        elif "root" in state:
+            self.note(request, UNMATCHED)
+
+    def note_view(self, request: Any, found: str) -> None:
+        """The first view of ``request`` is about to be called; ``found`` takes the place of ``*traverse``.
+
+        A request without a route has ``/*traverse``. A subrequest names nothing, nor does a view that a view calls.
+        """
+        state = request.__dict__
+        if _IS_NAMED in state:
+            return
+        state[_IS_NAMED] = True
+        if is_inner(request):
+            return
+        route = request.matched_route
+        template = f"/{TRAVERSE}" if route is None else self.template(route)
+        if template.endswith(TRAVERSE):
+            template = template.removesuffix(TRAVERSE) + found
+        self.note(request, template)
 
     def template(self, route: Any) -> str:
         """What names ``route``, with a leading slash."""

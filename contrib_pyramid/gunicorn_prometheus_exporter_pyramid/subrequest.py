@@ -9,6 +9,11 @@ from pyramid.threadlocal import manager
 from gunicorn_prometheus_exporter.note import NOTE_KEY
 
 
+def is_inner(request: Any) -> bool:
+    """Whether the application made ``request``, while it served another one."""
+    return len(manager.stack) > 1 and outer_request(request) is not None
+
+
 def outer_request(request: Any) -> Any:
     """The request that was being served when the application made ``request``; None if the server made it.
 

@@ -1,4 +1,4 @@
-"""The tween that sees exceptions as they were raised, and the subscriber that sees which of them were answered."""
+"""The tween that sees exceptions as they were raised, and the callback that sees which of them were answered."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pyramid.exceptions import URLDecodeError
 
 from gunicorn_prometheus_exporter.note import UNMATCHED, RequestNote, note_of
 
+from .route import ROUTES, Routes
 from .subrequest import outer_request
 from .verdict import is_error
 
@@ -21,26 +22,20 @@ Handler = Callable[[Any], Any]
 
 def error_tween_factory(handler: Handler, registry: Any) -> Handler:
     """Under Pyramid's EXCVIEW tween: the first to see what the application raised."""
+    routes: Routes | None = registry.get(ROUTES)
 
     def error_tween(request: Any) -> Any:
+        # Tweens further out may yet raise what an exception view of Pyramid's own answers.
+        request.response_callbacks.append(note_answered)
         try:
             return handler(request)
         except Exception as error:
+            if routes is not None:
+                routes.note_unviewed(request)
             _note_raised(request, error)
             raise
 
     return error_tween
-
-
-def note_answered(event: Any) -> None:
-    """A NewResponse subscriber, after all tweens: notes an exception that an exception view answered.
-
-    The tween below saw it, unless another tween raised it, as one does that cannot commit a transaction.
-    """
-    request = event.request
-    error = request.exception
-    if error is not None and is_error(error):
-        note_of((outer_request(request) or request).environ).handled(error, SOURCE)
 
 
 def _note_raised(request: Any, error: Exception) -> None:
@@ -58,7 +53,18 @@ def _note_raised(request: Any, error: Exception) -> None:
         request.add_response_callback(partial(_judge, note, error))
 
 
+def note_answered(request: Any, response: Any) -> None:
+    """A response callback, after all tweens: notes the exception that an exception view answered.
+
+    The tween below saw it, unless another tween raised it, as one does that cannot commit a transaction.
+    """
+    error = request.exception
+    if error is not None and is_error(error):
+        note_of((outer_request(request) or request).environ).handled(error, SOURCE)
+
+
 def _judge(note: RequestNote, error: Exception, request: Any, response: Any) -> None:
-    """A response callback: there is a response after all. A 500 is no answer, unless `note_answered` says so next."""
+    """A response callback: there is a response after all. A 500 is no answer, unless an exception view gave it."""
     if response.status_code >= 500:
         note.unhandled(error, SOURCE)
+    note_answered(request, response)

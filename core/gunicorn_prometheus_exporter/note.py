@@ -61,7 +61,7 @@ class RequestNote:
             return
         if self.prefix and template != UNMATCHED:
             template = self.prefix + template
-        self.template = template if len(template) <= _MAX_TEMPLATE and template.isascii() else _label(template)
+        self._name(template)
 
     def handled(self, error: BaseException, source: str) -> None:
         """``error`` was raised, and the framework ``source`` or its user answered it."""
@@ -76,6 +76,9 @@ class RequestNote:
         index = self._index_of(the_one_inside(error))
         return index is not None and self.exceptions is not None and self.exceptions[index].handled
 
+    def _name(self, template: str) -> None:
+        self.template = label_of(template)
+
     def _note(self, error: BaseException, handled: bool, source: str) -> None:
         """Note ``error`` unless it, or one that it was raised from, is noted: then only the verdict is new."""
         noted = self.exceptions
@@ -87,7 +90,7 @@ class RequestNote:
             return
         # The last place stays for the last exception: it is the one that ends the request, if one does.
         del noted[_MAX_EXCEPTIONS - 1 :]
-        name = _label(type(error).__name__)[:_MAX_ERROR_TYPE]
+        name = label_of(type(error).__name__)[:_MAX_ERROR_TYPE]
         noted.append(NotedException(name, handled, source, error.__dict__))
 
     def _index_of(self, error: BaseException) -> int | None:
@@ -138,7 +141,7 @@ def note_of(environ: Mapping[str, Any]) -> RequestNote:
     return note if isinstance(note, RequestNote) else _NO_NOTE
 
 
-def _label(text: str) -> str:
+def label_of(text: str) -> str:
     """``text`` as a label's value: of bounded length, and valid UTF-8 whatever is in it."""
     return text[:_MAX_TEMPLATE].encode("utf-8", "replace").decode("utf-8")
 

@@ -102,6 +102,7 @@ ERRORS = {
 
 TWEENS = {
     "under EXCVIEW, handled": Row("/items/7?under=CommitFailed", 503, "/items/{id}", answered("CommitFailed")),
+    "under EXCVIEW, HTTP exception": Row("/items/7?under=HTTPForbidden", 403, "/items/{id}", answered("HTTPForbidden")),
     "under EXCVIEW, unhandled": Row("/items/7?under=TypeError", 500, "/items/{id}", failed("TypeError", "wsgi")),
     "under EXCVIEW, translates": Row("/fail/TypeError?translate", 500, FAIL, answered("TypeError")),
     "over EXCVIEW": Row("/items/7?over=TypeError", 500, UNROUTED, failed("TypeError", "wsgi")),

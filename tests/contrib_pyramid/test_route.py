@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gunicorn_prometheus_exporter_pyramid.route import template_of
-from gunicorn_prometheus_exporter_pyramid.traversal import view_name
+from gunicorn_prometheus_exporter_pyramid.views import view_name
 from tests.contrib_pyramid.site import Folder, IDocument
 
 

@@ -234,16 +234,18 @@ def test_notfound_view(ask: Ask, append_slash: bool) -> None:
     assert ask(app, "/hello") == (307 if append_slash else 404, "__unmatched__", ())
 
 
-def test_views_of_plain_routes_stay_as_they_are() -> None:
-    """Nothing of the bridge is between Pyramid and a view that the route says all about."""
+def test_little_is_between_pyramid_and_a_view() -> None:
+    """Of the bridge, the tween and the function that says which view was found; and no subscriber to any event."""
     config = Configurator()
     config.include(BRIDGE)
     config.add_route("fail", "fail")
     config.add_view(fail, route_name="fail")
+    app = config.make_wsgi_app()
     with pytest.raises(LookupError) as raised:
-        Request.blank("/fail").get_response(config.make_wsgi_app())
+        Request.blank("/fail").get_response(app)
     ours = [Path(entry.path).name for entry in raised.traceback if BRIDGE in str(entry.path)]
-    assert ours == ["tweens.py"]
+    assert ours == ["tweens.py", "views.py"]
+    assert not app.registry.has_listeners
 
 
 def test_request_left_behind(ask: Ask) -> None:

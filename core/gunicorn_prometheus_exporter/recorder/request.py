@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
-from ..note import RequestNote
+from ..note import RequestNote, label_of
 from ..storage.journal import Cell, Journal
 from .meters import BodyMeter, SendfileMeter
 from .outcome import is_clients_doing
 from .request_series import KnownEndpoints
+
+
+@lru_cache(maxsize=4096)
+def _spelled(template: str) -> tuple[str, bytes]:
+    """``template`` as a label's value, and in UTF-8."""
+    label = label_of(template)
+    return label, label.encode()
 
 
 class RecordedRequest(RequestNote):
@@ -53,9 +61,9 @@ class RecordedRequest(RequestNote):
     # `Recorder.begin` sets every attribute itself: the call of an __init__ costs as much as all of them.
     __init__ = object.__init__
 
-    def endpoint(self, template: str, environ: Mapping[str, Any] | None = None) -> None:
-        super().endpoint(template, environ)
-        self.journal.set_endpoint(self.cell, self.template or "")
+    def _name(self, template: str) -> None:
+        self.template, encoded = _spelled(template)
+        self.journal.set_endpoint(self.cell, encoded)
 
     def _note(self, error: BaseException, handled: bool, source: str) -> None:
         if is_clients_doing(error):

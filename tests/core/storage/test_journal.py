@@ -31,7 +31,7 @@ def begin(journal: Journal, method: str = "GET", endpoint: str = "", status: int
     journal.words[cell[2]] = encoded_method(method)
     journal.words[cell[3]] = 0
     if endpoint:
-        journal.set_endpoint(cell, endpoint)
+        journal.set_endpoint(cell, endpoint.encode("utf-8", "replace"))
     journal.words[cell[0]] = status
     return cell
 

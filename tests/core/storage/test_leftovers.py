@@ -53,7 +53,7 @@ def test_disowned(tmp_path: Path) -> None:
     counters.cells[index] += 1.0
     counters.index("[2]")
     journal.words[journal.free[0][0]] = 200
-    journal.set_endpoint(journal.free[0], "/x")
+    journal.set_endpoint(journal.free[0], b"/x")
     name = SegmentName("counter", "", "1")
     assert list(store.open_segment(name).read_all_values()) == [("[1]", 0.0, 0.0)]
     assert not store.open_journal("1", 1).busy()

@@ -150,7 +150,7 @@ def test_the_journal_has_the_cells_it_was_given(store: AnyStore) -> None:
     journal.enter(Phase.RUNNING)
     cell = journal.free[0]
     journal.words[cell[0]] = 200
-    journal.set_endpoint(cell, "/far")
+    journal.set_endpoint(cell, b"/far")
     seen = store.open_journal("1", 1)
     assert seen.pid() == os.getpid()
     assert [request.endpoint for request in seen.unfinished()] == ["/far"]
