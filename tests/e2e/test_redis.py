@@ -421,7 +421,7 @@ def test_a_restarted_instance_goes_on(gunicorn: START, redis_server: REDIS) -> N
         time.sleep(1.2)
     server = gunicorn(HELLO, env=configured(kept, REDIS_TTL_SECONDS="1", REDIS_SCOPE="fleet"))
     server.scrape_until(lambda e: e.total(REQUESTS) == sent)
-    wait_until(lambda: len(sources(kept.client())) == 1, 10)
+    wait_until(lambda: len(sources(kept.client())) == 1, 45)
     server.scrape_until(lambda e: e.total(REQUESTS) == sent)
     assert requests(kept.client()) == sent
 
