@@ -29,7 +29,7 @@ from scripts.environment import MINIMUM, ROOT, EnvironmentFailure, ensure
 DISTRIBUTION = "gunicorn-prometheus-exporter"
 ENVIRONMENTS = ROOT / ".venvs"
 AT_A_TIME = 2
-CELL_LIMIT_SECONDS = 900
+CELL_LIMIT_SECONDS = 1800
 
 # The requirement of each column, and whether that Gunicorn still has an eventlet worker (26 removed it).
 GUNICORNS = {
