@@ -13,7 +13,7 @@ from typing import Final
 
 from . import variants as v
 from .load import full_load
-from .machine import cores
+from .machine import cores, pinned
 from .medians import noise, ratio, slope
 from .results import Figure, Line, Result, Table, Target, at_most
 from .scale import Scale
@@ -180,10 +180,10 @@ def _scrapes(server: Server, load_cores: set[int]) -> Iterator[None]:
     over = threading.Event()
 
     def scrape() -> None:
-        os.sched_setaffinity(0, load_cores)
-        while not over.wait(SCRAPE_EVERY_SECONDS / 2):
-            server.get(accept=OPENMETRICS, encoding="gzip")
-            over.wait(SCRAPE_EVERY_SECONDS / 2)
+        with pinned(load_cores):
+            while not over.wait(SCRAPE_EVERY_SECONDS / 2):
+                server.get(accept=OPENMETRICS, encoding="gzip")
+                over.wait(SCRAPE_EVERY_SECONDS / 2)
 
     thread = threading.Thread(target=scrape)
     thread.start()

@@ -39,7 +39,7 @@ class Cost:
 
 def measure(scale: Scale, only: str = "") -> Result:
     """Count and time all variants, those whose name contains ``only`` if given, and judge this exporter."""
-    there, missing = available(scale.peers, only)
+    there, missing = available(scale.measured, only)
     with with_redis(there) as chosen:
         return _measured(chosen, missing, scale)
 

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -40,16 +40,17 @@ def drive_of(variant: Variant) -> Drive:
     )
 
 
-def available(peers: bool, only: str = "") -> tuple[list[Variant], list[str]]:
-    """The variants that run here, and why others do not: without ``peers``, only those of the project's environment.
+def available(names: Collection[str] = (), part: str = "") -> tuple[list[Variant], list[str]]:
+    """The variants that run here, with what they are held against, and why others do not.
 
-    With ``only``, those whose name has that in it, and what they are held against.
+    Of those that ``names`` are, if it is not empty, and whose name has ``part`` in it.
     """
+    asked = {variant.name for variant in ALL if part in variant.name and (not names or variant.name in names)}
+    asked |= {variant.against for variant in ALL if variant.name in asked}
     chosen: list[Variant] = []
     missing: list[str] = []
     for variant in ALL:
-        wanted = only in variant.name or any(other.against == variant.name and only in other.name for other in ALL)
-        if not wanted or not (peers or variant.environment == PROJECT):
+        if variant.name not in asked:
             continue
         try:
             if variant.environment != PROJECT:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from typing import Final
 
 from scripts.provision import tool
 
+from .machine import pinned
 from .medians import percentile
 
 PERCENTILES: Final = (50, 90, 99)
@@ -33,13 +33,8 @@ def full_load(url: str, cores: Collection[int], *, seconds: float, connections: 
     """wrk with ``connections`` that each send the next request at the answer. Raises RuntimeError for failed ones."""
     wrk: Path = tool("wrk")
     command = [str(wrk), "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--latency", "--timeout", "10", url]
-    said = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    ).stdout
+    with pinned(cores):
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return parse_wrk(said)
 
 

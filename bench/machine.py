@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
@@ -49,6 +51,17 @@ def cores() -> tuple[set[int], set[int]]:
     available = sorted(os.sched_getaffinity(0))
     half = max(len(available) // 2, 1)
     return set(available[:half]), set(available[half:] or available)
+
+
+@contextmanager
+def pinned(to: Collection[int]) -> Iterator[None]:
+    """This thread, and the processes that it starts meanwhile and for as long as they live, run on the cores ``to``."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, to)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _processor() -> str:

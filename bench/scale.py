@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .variants import OURS
+from .variants import CONTROL, OURS, OURS_ASGI, OURS_FLASK, OURS_GTHREAD, OURS_REDIS
 
 
 @dataclass(frozen=True)
 class Scale:
     """Numbers of rounds and requests, seconds, and the points of the growth laws.
 
-    Without ``peers`` only what is in the project's own environment is measured; ``counted``, if not empty, are the
-    only variants whose instructions are counted, and those of the growth laws are not.
+    ``measured``, if not empty, are the only variants that are measured, with what they are held against; ``counted``,
+    if not empty, are the only ones whose instructions are counted, and those of the growth laws are not.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Scale:
     series: tuple[int, ...]
     instances: tuple[int, ...]
     boots: int
-    peers: bool = True
+    measured: tuple[str, ...] = ()
     counted: tuple[str, ...] = ()
 
 
@@ -74,6 +74,6 @@ CHECK: Final = Scale(
     series=(100, 300),
     instances=(1, 2),
     boots=3,
-    peers=False,
+    measured=(CONTROL, OURS, OURS_REDIS, OURS_FLASK, OURS_GTHREAD, OURS_ASGI),
     counted=("Gunicorn", OURS),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Final
 from . import variants as v
 from .in_process import available
 from .load import Load, full_load, steady_load
-from .machine import cores
+from .machine import cores, pinned
 from .medians import noise, ratio
 from .redis_server import with_redis
 from .results import Figure, Result, Table, Target, at_least, at_most
@@ -48,16 +47,11 @@ class Rounds:
 def measure(scale: Scale) -> Result:
     """Measure all variants and judge this exporter."""
     server_cores, load_cores = cores()
-    own = os.sched_getaffinity(0)
-    there, missing = available(scale.peers)
+    there, missing = available(scale.measured)
     rounds = {variant.name: Rounds() for variant in there}
-    os.sched_setaffinity(0, load_cores)
-    try:
-        with with_redis(there) as chosen, ExitStack() as stack:
-            servers = {variant.name: stack.enter_context(Server(variant, server_cores)) for variant in chosen}
-            _in_turns(chosen, scale.load_rounds, lambda variant: _load(variant, servers, rounds, scale, load_cores))
-    finally:
-        os.sched_setaffinity(0, own)
+    with pinned(load_cores), with_redis(there) as chosen, ExitStack() as stack:
+        servers = {variant.name: stack.enter_context(Server(variant, server_cores)) for variant in chosen}
+        _in_turns(chosen, scale.load_rounds, lambda variant: _load(variant, servers, rounds, scale, load_cores))
     spread = {
         "throughput": noise(rounds[v.CONTROL].throughput, rounds["Gunicorn"].throughput),
         "CPU": noise(rounds[v.CONTROL].cpu, rounds["Gunicorn"].cpu),
@@ -169,7 +163,7 @@ def targets(rounds: dict[str, Rounds], spread: dict[str, float]) -> list[Target]
     found.append(at_least("Throughput that gthread with 16 threads keeps", threaded, least, wanted, "of Gunicorn's"))
 
     def compare(name: str, mine: str, peer: str, most: float, text: str) -> None:
-        known = peer in added and added[peer] > 0
+        known = mine in added and peer in added and added[peer] > 0
         found.append(at_most(f"Added CPU time, {name}", added[mine] / added[peer] if known else None, most, text))
 
     compare("against Gunicorn's statsd", v.OURS, v.STATSD, 1 / 2, "at most 1/2")

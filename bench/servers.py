@@ -19,6 +19,7 @@ import psutil
 
 from .environments import ROOT, environ, python_of
 from .in_process import memory_directory
+from .machine import pinned
 from .variants import Variant
 
 START_SECONDS: Final = 30.0
@@ -51,7 +52,7 @@ class Server:
         self._sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sink.bind(("127.0.0.1", 0))
         self._configure(variant, settings or {}, conf)
-        with (self.home / "log").open("wb") as log:
+        with (self.home / "log").open("wb") as log, pinned(cores):
             self._process = subprocess.Popen(
                 [
                     str(python_of(variant.environment)),
@@ -66,7 +67,6 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
         self.pid = self._process.pid
         try:

@@ -146,6 +146,9 @@ def _sample(samples: Samples, server: Server, seconds: float, lines: int) -> Non
     except (psutil.NoSuchProcess, FileNotFoundError, ValueError):
         # A worker ended in the middle: the next second will do.
         return
+    if not all(values.values()):
+        # What has ended and is not yet reaped has no memory.
+        return
     samples.seconds.append(seconds)
     for name, value in values.items():
         samples.values[name].append(float(value))
