@@ -9,7 +9,6 @@ Runs in the development environment: ``python -m scripts.matrix``; arguments cho
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,14 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from glob import glob
-from importlib.metadata import requires
 from pathlib import Path
-
-from packaging.requirements import Requirement
 
 from scripts.environment import MINIMUM, ROOT, EnvironmentFailure, ensure
 
-DISTRIBUTION = "gunicorn-prometheus-exporter"
 ENVIRONMENTS = ROOT / ".venvs"
 AT_A_TIME = 2
 CELL_LIMIT_SECONDS = 1800
@@ -61,8 +56,6 @@ BRIDGE_TESTS = (
     "tests/contrib_pyramid",
     "tests/contrib_starlette",
 )
-# Of the development tools, those that no end-to-end test starts.
-NOT_FOR_CELLS = re.compile(r"mypy|ruff|types-|gunicorn-prometheus-exporter")
 
 WHERE_AM_I = "import sys, venv, ensurepip; print(sys._base_executable, *sys.version_info[:2], sys.version_info[3])"
 
@@ -139,15 +132,8 @@ def cells_of(found: list[Python]) -> list[Cell]:
 def requirements(gunicorn: str, frameworks: tuple[str, ...] | None = None) -> list[str]:
     """Return the pip arguments of a cell: the project editable, its test tools, one Gunicorn, and frameworks."""
     specification, has_eventlet = GUNICORNS[gunicorn]
-    declared = [Requirement(line) for line in requires(DISTRIBUTION) or []]
-    development = [line for line in declared if line.marker and "dev" in re.findall(r'extra == "(\w+)"', str(line))]
-    tools = [
-        f"{line.name}{line.specifier}"
-        for line in development
-        if not NOT_FOR_CELLS.match(line.name) and line.marker and line.marker.evaluate({"extra": "dev"})
-    ]
-    extras = "all,eventlet" if has_eventlet else "all"
-    return ["--editable", f".[{extras}]", specification, *tools, *(frameworks or ())]
+    extras = "all,test,eventlet" if has_eventlet else "all,test"
+    return ["--editable", f".[{extras}]", specification, *(frameworks or ())]
 
 
 def run(cell: Cell, pytest_arguments: list[str]) -> Outcome:

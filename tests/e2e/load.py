@@ -33,6 +33,11 @@ class Load:
             thread.start()
         return self
 
+    def stop(self) -> None:
+        """Send nothing more; requests on their way are still answered."""
+        with self._lock:
+            self._left = 0
+
     def finish(self, timeout: float) -> None:
         """Wait for the last answer; fails after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout

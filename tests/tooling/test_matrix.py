@@ -39,7 +39,7 @@ def test_what_is_no_usable_python_is_passed_over(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("gunicorn", matrix.GUNICORNS)
 def test_eventlet_comes_only_with_a_gunicorn_that_has_it(gunicorn: str) -> None:
     wanted = matrix.requirements(gunicorn)
-    assert (".[all,eventlet]" in wanted) == (gunicorn != "newest")
+    assert (".[all,test,eventlet]" in wanted) == (gunicorn != "newest")
 
 
 def test_the_oldest_frameworks_meet_the_oldest_python_and_the_newest_the_newest() -> None:
@@ -51,13 +51,6 @@ def test_the_oldest_frameworks_meet_the_oldest_python_and_the_newest_the_newest(
 def test_one_python_has_all_frameworks() -> None:
     cells = matrix.cells_of([NEW])
     assert [cell.gunicorn for cell in cells if cell.frameworks is not None] == ["22.0", "25.3", "newest"]
-
-
-def test_a_cell_has_pytest_but_no_linter() -> None:
-    names = " ".join(matrix.requirements("newest"))
-    assert "pytest-timeout" in names
-    assert "ruff" not in names
-    assert "mypy" not in names
 
 
 @pytest.fixture
