@@ -37,6 +37,7 @@ which wins. [Configuration](configuration.md) says how they are read, and what t
 _TITLES: Final = {
     "EndpointSettings": "The metrics endpoint",
     "MetricsSettings": "Metrics and where they are kept",
+    "RecordingSettings": "What is recorded",
     "RedisSettings": "Redis",
     "GunicornSettings": "Gunicorn's own",
 }

@@ -78,7 +78,7 @@ class Master:
             self._nameplate = Nameplate(self._segments, "redis" if self.settings.redis_enabled else "file")
             self._nameplate.show(cfg)
             counters = self._segments.get("counter")
-            self._sampler = Sampler(self.store, self._segments, here.failures, gate)
+            self._sampler = Sampler(self.store, self._segments, here.failures, gate, self.settings)
         except OSError as error:
             raise unusable(self.settings, error) from error
         errors = CappedCounter(counters, CATALOGUE["gunicorn_exporter_errors"], 1000, [])
@@ -149,6 +149,7 @@ class Master:
         self._nameplate.show(cfg)
         if self.settings is old:
             return
+        self._sampler.follow(self.settings)
         self._port.follow(self.settings, self._log)
         self._sharing.follow(self.settings, old, self._log)
 

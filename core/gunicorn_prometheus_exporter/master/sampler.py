@@ -18,6 +18,7 @@ from ..catalogue import CATALOGUE, Family
 from ..failures import Failures
 from ..recorder.series import counter_key
 from ..server.fork_gate import ForkGate
+from ..settings import Settings
 from ..storage.segment import Segment
 from ..storage.segments import Segments, Store
 from .listeners import backlogs
@@ -28,8 +29,8 @@ from .worker_state import WORKER_STATES
 COMPONENT: Final = "sampler"
 THREAD_NAME: Final = "gunicorn-prometheus-sampler"
 
-_TICK: Final = 1.0
 _PROCESS_AGE_AT_SCRAPE: Final = 0.5
+# In intervals of the timer: it looks at the processes every fifth time.
 _PROCESS_AGE_ON_TIMER: Final = 4.5
 # Adding up a process's share of memory may take the kernel milliseconds, so it may use this part of a processor.
 _PSS_SHARE: Final = 0.005
@@ -48,8 +49,11 @@ class Sampler:
     `sample` is for any thread but the arbiter's own, `worker_gone` is for that one, and makes it wait for nobody.
     """
 
-    def __init__(self, store: Store, segments: Segments, failures: Failures, gate: ForkGate) -> None:
+    def __init__(
+        self, store: Store, segments: Segments, failures: Failures, gate: ForkGate, settings: Settings
+    ) -> None:
         self._store = store
+        self._settings = settings
         self._failures = failures
         self._gate = gate
         self._counters: Segment = segments.get("counter")
@@ -64,7 +68,8 @@ class Sampler:
         self._pss_at = 0.0
         self._pss_turn = 0
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        self._is_closed = False
+        self._woken = threading.Event()
         self._thread: threading.Thread | None = None
 
     def watch(self, arbiter: Any) -> None:
@@ -79,6 +84,11 @@ class Sampler:
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
+    def follow(self, settings: Settings) -> None:
+        """Look as often as the new ``settings`` say."""
+        self._settings = settings
+        self._woken.set()
+
     def sample(self, process_age: float = _PROCESS_AGE_AT_SCRAPE) -> None:
         """Look now; at the processes only if the last look at them is ``process_age`` seconds ago. Raises nothing."""
         with self._lock:
@@ -92,7 +102,8 @@ class Sampler:
 
     def close(self) -> None:
         """Look once more and stop. For the arbiter's thread, when it exits."""
-        self._stopped.set()
+        self._is_closed = True
+        self._woken.set()
         if self._lock.acquire(timeout=1.0):
             self._sample(0.0)
             self._arbiter = None
@@ -106,9 +117,14 @@ class Sampler:
         self._lock = threading.Lock()
 
     def _run(self) -> None:
-        while not self._stopped.wait(_TICK):
+        while True:
+            interval = self._settings.sampler_interval
+            if self._woken.wait(interval):
+                self._woken.clear()
+            if self._is_closed:
+                return
             with self._gate.working():
-                self.sample(_PROCESS_AGE_ON_TIMER)
+                self.sample(_PROCESS_AGE_ON_TIMER * interval)
                 self._look_at_next_pss()
 
     def _sample(self, process_age: float) -> None:

@@ -14,6 +14,7 @@ from gunicorn_prometheus_exporter.master import sampler as sampler_module
 from gunicorn_prometheus_exporter.master.sampler import Sampler
 from gunicorn_prometheus_exporter.master.worker_probe import WorkerProbe, cpu_percent
 from gunicorn_prometheus_exporter.server.fork_gate import ForkGate
+from gunicorn_prometheus_exporter.settings import Settings
 from gunicorn_prometheus_exporter.storage.files import FileStore
 from gunicorn_prometheus_exporter.storage.journal import BUSY_WORD, Journal, Phase
 from gunicorn_prometheus_exporter.storage.segments import Segments
@@ -45,7 +46,7 @@ class Sampled:
         self.messages: list[str] = []
         self.segments = Segments(store, store.slots.take("m").owner)
         self.failures = Failures(self.messages.append)
-        self.sampler = Sampler(store, self.segments, self.failures, ForkGate())
+        self.sampler = Sampler(store, self.segments, self.failures, ForkGate(), Settings())
         self.arbiter: Any = SimpleNamespace(
             WORKERS={}, LISTENERS=[], num_workers=2, cfg=SimpleNamespace(reuse_port=False)
         )

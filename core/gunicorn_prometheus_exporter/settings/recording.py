@@ -1,0 +1,21 @@
+"""The settings of what is recorded, in how much detail and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .kinds import seconds
+from .setting import setting
+
+
+@dataclass(frozen=True)
+class RecordingSettings:
+    """What of the traffic, and of the workers, becomes numbers."""
+
+    sampler_interval: float = setting(
+        1.0,
+        "sampler_interval",
+        "PROMETHEUS_SAMPLER_INTERVAL",
+        seconds(0.1, 300),
+        "Seconds between two looks at workers and listeners when nobody scrapes; at processes every fifth time.",
+    )
