@@ -38,6 +38,7 @@ _TITLES: Final = {
     "EndpointSettings": "The metrics endpoint",
     "MetricsSettings": "Metrics and where they are kept",
     "RecordingSettings": "What is recorded",
+    "PresentationSettings": "How it is shown",
     "RedisSettings": "Redis",
     "GunicornSettings": "Gunicorn's own",
 }

@@ -363,3 +363,11 @@ SLOT_EXITS: Final = _legacy(
 )
 INTERNAL: Final = _catalogue(ESCAPED_EXCEPTIONS, SLOT_EXITS)
 """Families that are recorded so that others can be derived from them, and never exported."""
+
+LABEL_NAMES: Final = frozenset(
+    {
+        *(label for family in (*CATALOGUE.values(), *INTERNAL.values()) for label in family.labels),
+        *("le", "quantile", "pid", "instance_id"),
+    }
+)
+"""Names of labels that samples may have before an application's own: no other meaning can be given to them."""

@@ -55,7 +55,7 @@ def gunicorn(request: pytest.FixtureRequest, promtool: Path) -> Iterator[Callabl
         return server
 
     yield start
-    _finish(running, promtool)
+    finish(running, promtool)
 
 
 @pytest.fixture(scope="module", params=AVAILABLE)
@@ -64,10 +64,10 @@ def site(request: pytest.FixtureRequest, promtool: Path) -> Iterator[Site]:
     app = Path(__file__).with_name("traffic_app.py")
     server = Gunicorn(app, worker_class=request.param, args=["--threads", "4", "--keep-alive", "5"])
     yield Site(server, request.param)
-    _finish([server], promtool)
+    finish([server], promtool)
 
 
-def _finish(servers: list[Gunicorn], promtool: Path) -> None:
+def finish(servers: list[Gunicorn], promtool: Path) -> None:
     for server in servers:
         server.remove()
     for server in servers:

@@ -65,7 +65,7 @@ class MetricsPort:
     def follow(self, settings: Settings, log: Any) -> None:
         """Serve as the new ``settings`` say. If their port cannot be had, the old one stays."""
         old, self._settings = self._settings, settings
-        if settings.legacy_metrics != old.legacy_metrics:
+        if (settings.legacy_metrics, settings.constant_labels) != (old.legacy_metrics, old.constant_labels):
             self._scraper = self._make_scraper()
         if settings.sidecar_mode:
             self.close()
@@ -122,5 +122,9 @@ class MetricsPort:
 
     def _make_scraper(self) -> Scraper:
         return Scraper(
-            self._source, legacy=self._settings.legacy_metrics, extra=self._extra, on_failure=self._failures.count
+            self._source,
+            legacy=self._settings.legacy_metrics,
+            constant_labels=self._settings.constant_labels,
+            extra=self._extra,
+            on_failure=self._failures.count,
         )

@@ -10,7 +10,9 @@ from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
 from ..catalogue import CATALOGUE, INTERNAL
+from .constant_labels import ConstantLabels
 from .derive import DERIVED, Deriver
+from .entries import Labels
 from .families import Family, in_order, restrict
 from .live import family_of, join
 from .merge import Merger
@@ -35,8 +37,9 @@ def _ignore(component: str, error: BaseException) -> None:
 class Scraper:
     """Answers scrapes from ``source``. Thread-safe; scrapes run one after the other.
 
-    ``legacy`` adds the families of the catalogue's legacy section. Each of ``extra`` gives families from this process's
-    memory. ``on_failure`` is told what went wrong without stopping the scrape, each conflict of families once.
+    ``legacy`` adds the families of the catalogue's legacy section, and every sample gets ``constant_labels``. Each of
+    ``extra`` gives families from this process's memory. ``on_failure`` is told what went wrong without stopping the
+    scrape, each conflict of families once.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Scraper:
         source: SegmentSource | ReadingSource,
         *,
         legacy: bool = True,
+        constant_labels: Labels = (),
         extra: Sequence[Callable[[], Iterable[Metric]]] = (),
         on_failure: Callable[[str, BaseException], None] = _ignore,
     ) -> None:
@@ -54,6 +58,7 @@ class Scraper:
         self._reader = Reader()
         self._deriver = Deriver() if legacy else None
         self._merger = Merger(hidden=hidden, made_here=DERIVED | OWN)
+        self._constant = ConstantLabels(constant_labels) if constant_labels else None
         self._renderer = Renderer()
         self._refused = hidden | DERIVED | OWN
         self._reported: frozenset[str] = frozenset()
@@ -74,7 +79,7 @@ class Scraper:
                 families = [conforming(family) for family in families]
             if names:
                 families = restrict(families, frozenset(names), whole_histograms=openmetrics)
-            families = counted(families)
+            families = self._labelled(counted(families))
             exposition = self._renderer.openmetrics(families) if openmetrics else self._renderer.text(families)
             self._duration = time.perf_counter() - started
         return exposition
@@ -84,7 +89,7 @@ class Scraper:
         live = self._live()
         with self._lock:
             started = time.perf_counter()
-            metrics = [_metric(family) for family in counted(self._families(live))]
+            metrics = [_metric(family) for family in self._labelled(counted(self._families(live)))]
             self._duration = time.perf_counter() - started
         return metrics
 
@@ -96,6 +101,9 @@ class Scraper:
         self._report(merged.conflicts.union(conflicts))
         own = own_families(duration=self._duration, unreadable=found.unreadable, size=found.size)
         return in_order([*families, *own])
+
+    def _labelled(self, families: list[Family]) -> list[Family]:
+        return families if self._constant is None else list(map(self._constant.on, families))
 
     def _read(self) -> Readings:
         if isinstance(self._source, ReadingSource):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..catalogue import LABEL_NAMES
 from .definition import Settings
 
 # Each rule gives the names of the settings it is about, and what is wrong with them, where something is.
@@ -12,9 +13,16 @@ Complaint = tuple[tuple[str, ...], str]
 
 def complaints(settings: Settings) -> Iterator[Complaint]:
     """What is wrong between settings. The place of the first named setting is where to begin."""
+    yield from _labels(settings)
     yield from _tls(settings)
     if settings.redis_enabled:
         yield from _redis(settings)
+
+
+def _labels(settings: Settings) -> Iterator[Complaint]:
+    for name, _ in settings.constant_labels:
+        if name in LABEL_NAMES:
+            yield ("constant_labels",), f"{name!r} is the name of a label that metrics have already"
 
 
 def _tls(settings: Settings) -> Iterator[Complaint]:

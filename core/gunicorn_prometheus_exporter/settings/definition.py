@@ -11,6 +11,7 @@ from .endpoint import EndpointSettings
 from .errors import shown
 from .gunicorn import GunicornSettings
 from .kinds import BOOLEAN, METHODS, TEXT, integer
+from .presentation import PresentationSettings
 from .recording import RecordingSettings
 from .redis import RedisSettings
 from .setting import Definition, Place, definitions_of
@@ -75,7 +76,9 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True)
-class Settings(GunicornSettings, RedisSettings, RecordingSettings, MetricsSettings, EndpointSettings):
+class Settings(
+    GunicornSettings, RedisSettings, PresentationSettings, RecordingSettings, MetricsSettings, EndpointSettings
+):
     """The exporter's settings, as they are in force.
 
     ``places`` tells where each that is given came from, by its name.

@@ -36,6 +36,8 @@ def written(value: Any) -> str:
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int):
         host, port = value
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple) and isinstance(value[0][1], str):
+        return written(dict(value))
     if isinstance(value, tuple):
         return ",".join(map(written, value))
     return str(value)

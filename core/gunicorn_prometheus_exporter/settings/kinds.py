@@ -14,6 +14,9 @@ _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL: Final = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
+_MOST_LABELS: Final = 16
+_LONGEST_LABEL: Final = 128
+_LABEL_NAME: Final = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 _REDIS_URLS: Final = ("redis://", "rediss://", "unix://")
 # Kubernetes gives every container the address of each Service in variables named after it, and Docker's links do so
 # too: a Service named "redis" makes REDIS_PORT=tcp://10.0.0.1:6379, which nobody has written.
@@ -127,6 +130,23 @@ def _parse_address(raw: Raw) -> str:
     return address
 
 
+def _parse_labels(raw: Raw) -> tuple[tuple[str, str], ...]:
+    pairs = [word.partition("=")[::2] for word in raw.split(",")] if isinstance(raw, str) else _items(raw)
+    labels = {_text(name): _text(value) for name, value in pairs}
+    if not len(labels) == len(pairs) <= _MOST_LABELS:
+        raise ValueError
+    for name, value in labels.items():
+        if not _LABEL_NAME.fullmatch(name) or not 0 < len(value) <= _LONGEST_LABEL or not value.isprintable():
+            raise ValueError
+    return tuple(sorted(labels.items()))
+
+
+def _items(raw: Raw) -> list[tuple[str, Raw]]:
+    if not isinstance(raw, dict):
+        raise TypeError
+    return list(raw.items())
+
+
 def _parse_redis_url(raw: Raw) -> str:
     text = _parse_line(raw)
     url = urlsplit(text)
@@ -154,3 +174,15 @@ PORT: Final = Kind(
 )
 METHODS: Final = Kind("up to 32 HTTP methods, as a list or separated by commas", _parse_methods, _LISTED)
 HOSTS: Final = Kind("up to 64 of host:port, as a list or separated by commas", _parse_hosts, _LISTED)
+LABELS: Final = Kind(
+    f"up to {_MOST_LABELS} labels, as a mapping or as name=value separated by commas: names of letters, digits and "
+    f"underscores, up to 64 of them, not two at the beginning; values of 1 to {_LONGEST_LABEL} characters",
+    _parse_labels,
+    {
+        "type": ["object", "string"],
+        "pattern": "^[^=,]+=[^,]+(,[^=,]+=[^,]+)*$",
+        "maxProperties": _MOST_LABELS,
+        "propertyNames": {"pattern": f"^{_LABEL_NAME.pattern}$"},
+        "additionalProperties": {"type": ["string", "number", "boolean"]},
+    },
+)

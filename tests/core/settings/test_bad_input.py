@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gunicorn_prometheus_exporter.settings import SettingsError, settings_from
+from gunicorn_prometheus_exporter.settings import SettingsError, kinds, settings_from
 from gunicorn_prometheus_exporter.settings.yaml_file import read_yaml_file
 
 # What is below `exporter` in a file, from its second line on, and the line about it.
@@ -64,6 +64,35 @@ VALUES = {
     "no methods at all": (
         "methods: []",
         "exporter.methods (exporter.yml:2): [] is not up to 32 HTTP methods, as a list or separated by commas",
+    ),
+    "a constant label without a value": (
+        "constant_labels: team",
+        f"exporter.constant_labels (exporter.yml:2): 'team' is not {kinds.LABELS.allowed}",
+    ),
+    "a constant label whose name is none": (
+        "constant_labels: {team-name: shop}",
+        f"exporter.constant_labels (exporter.yml:2): {{'team-name': 'shop'}} is not {kinds.LABELS.allowed}",
+    ),
+    "a constant label whose name is reserved": (
+        "constant_labels: {__team: shop}",
+        f"exporter.constant_labels (exporter.yml:2): {{'__team': 'shop'}} is not {kinds.LABELS.allowed}",
+    ),
+    "a constant label that is twice there": (
+        "constant_labels: 'a=1,a=2'",
+        f"exporter.constant_labels (exporter.yml:2): 'a=1,a=2' is not {kinds.LABELS.allowed}",
+    ),
+    "a constant label whose value is two lines": (
+        'constant_labels: {team: "a\\nb"}',
+        f"exporter.constant_labels (exporter.yml:2): {{'team': 'a\\nb'}} is not {kinds.LABELS.allowed}",
+    ),
+    "too many constant labels": (
+        f"constant_labels: '{','.join(f'l{number}=1' for number in range(17))}'",
+        "exporter.constant_labels (exporter.yml:2): 'l0=1,l1=1,l2=1,l3=1,l4=1,l5=1,l6=1,l7=1,l8=1,l9=1,l10=1,l11=1,"
+        f"l12=1,l13=1,l14=1... is not {kinds.LABELS.allowed}",
+    ),
+    "a constant label that metrics have": (
+        "constant_labels: {worker_id: a}",
+        "exporter.constant_labels (exporter.yml:2): 'worker_id' is the name of a label that metrics have already",
     ),
     "a limit below the least": (
         "limits: {series: 1}",

@@ -19,6 +19,7 @@ WRITTEN = (
     (kinds.ADDRESS, "2001:db8::1", "'[2001:db8::1]'"),
     (kinds.REDIS_URL, "rediss://:p%40ss@redis:6380/2", "rediss://:p%40ss@redis:6380/2"),
     (kinds.METHODS, "GET,PURGE", "[GET, PURGE]"),
+    (kinds.LABELS, "zone=eu-1a,team=shop", "{zone: eu-1a, team: shop}"),
     (kinds.HOSTS, "one:1,[::1]:2", "['one:1', '[::1]:2']"),
 )
 # What other settings ask for.
