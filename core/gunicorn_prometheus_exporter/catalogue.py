@@ -17,6 +17,7 @@ Section = Literal["traffic", "websocket", "saturation", "lifecycle", "exporter",
 UNMATCHED: Final = "__unmatched__"
 UNROUTED: Final = "__unrouted__"
 OTHER: Final = "__other__"
+EXCLUDED: Final = "__excluded__"
 OTHER_METHOD: Final = "_OTHER"
 
 INFINITY: Final = float("inf")
@@ -132,6 +133,12 @@ CATALOGUE: Final = _catalogue(
         "",
         "Time between the proxy's X-Request-Start or X-Queue-Start and the application, from trusted peers only.",
         DURATION_BUCKETS,
+    ),
+    _traffic(
+        "gunicorn_http_excluded_requests",
+        "counter",
+        "",
+        "Requests and websockets of excluded endpoints, which are in no other family of traffic.",
     ),
     _websocket("gunicorn_websocket_open", "gauge", "endpoint", "Websockets open now."),
     _websocket("gunicorn_websocket_opened", "counter", "endpoint", "Websockets that the application accepted."),

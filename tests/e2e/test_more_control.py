@@ -15,6 +15,19 @@ from tests.e2e.test_settings import APP, LOAD, yaml_text
 START = Callable[..., Gunicorn]
 
 
+ROUTED = """
+from gunicorn_prometheus_exporter.note import note_of
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if not path.startswith("/plain"):
+        note_of(environ).endpoint(path)
+    if path == "/raise":
+        raise ValueError
+    start_response("200 OK", [("Content-Length", "3")])
+    return [b"abc"]
+"""
+
+
 def reload_with(server: Gunicorn, settings: dict[str, object]) -> None:
     """Let ``server`` read these settings, and wait for its new workers."""
     (server.home / "exporter.yml").write_text(yaml_text(settings))
@@ -33,3 +46,22 @@ def test_sampler_interval(gunicorn: START) -> None:
     wait_until(lambda: stored_by(server).total("gunicorn_workers", state="idle") == 1)
     looks = {stored_by(server).total("gunicorn_worker_uptime_seconds") for _ in range(40) if not time.sleep(0.05)}
     assert len(looks) >= 3
+
+
+@pytest.mark.setting("excluded_endpoints")
+def test_traffic(gunicorn: START) -> None:
+    """What of the requests is recorded."""
+    settings: dict[str, object] = {"excluded_endpoints": ["/healthz", "/plain/health", "/raise"]}
+    server = gunicorn(ROUTED, conf=LOAD, files={"exporter.yml": yaml_text(settings)})
+    for path in ("/healthz", "/plain/health", "/plain/other", "/users", "/raise"):
+        server.get(path)
+    seen = server.scrape_until(lambda e: e.total("gunicorn_http_excluded_requests_total") == 3)
+    requests = {s.labels["endpoint"]: s.value for s in seen.samples("gunicorn_http_requests_total")}
+    assert requests == {"__unrouted__": 1, "/users": 1}
+    assert seen.total("gunicorn_worker_requests_total") == 2
+    assert seen.total("gunicorn_http_exceptions_total") == seen.total("gunicorn_worker_failed_requests_total") == 0
+    assert seen.total("gunicorn_worker_requests_in_progress") == 0
+
+    reload_with(server, {})
+    server.get("/healthz")
+    server.scrape_until(lambda e: e.total("gunicorn_http_requests_total", endpoint="/healthz") == 1)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .. import process
-from ..catalogue import CATALOGUE, UNROUTED
+from ..catalogue import CATALOGUE, EXCLUDED, UNROUTED
 from ..failures import Failures
 from ..gunicorn_versions import reexec_arguments
+from ..recorder.exclusion import Exclusion
 from ..recorder.recovery import recover_slot
 from ..recorder.series import CappedCounter
 from ..server.fork_gate import ForkGate
@@ -223,7 +224,8 @@ class Master:
         if journal is None or journal.pid() != worker.pid:
             return UNROUTED
         requests = sorted(journal.unfinished(), key=lambda request: request.start)
-        return requests[0].endpoint or UNROUTED if requests else UNROUTED
+        endpoint = requests[0].endpoint or UNROUTED if requests else UNROUTED
+        return EXCLUDED if Exclusion(self.settings.excluded_endpoints).covers_template(endpoint) else endpoint
 
     def _bury(self, worker: Any) -> None:
         """Count what the dead ``worker`` left unfinished, and forget what meant that it was alive.

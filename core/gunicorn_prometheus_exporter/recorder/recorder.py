@@ -14,6 +14,7 @@ from ..gunicorn_versions import body_meter, peer_is_trusted
 from ..settings import Settings
 from ..storage.journal import BUSY_WORD, FREE, NO_RESPONSE_YET, SCRATCH_CELL, Journal, Unfinished, encoded_method
 from ..storage.segments import Segments
+from .exclusion import Exclusion
 from .outcome import Outcome, failed_outcome, page_bytes, response_status
 from .queue_time import QueueTime
 from .request import RecordedRequest, TimedRequest
@@ -44,12 +45,14 @@ class Recorder:
         self._counters = segments.get("counter")
         self._histograms = segments.get("histogram")
         self._gauges = segments.get("gauge", "livesum")
+        self.exclusion = Exclusion(settings.excluded_endpoints) if settings.excluded_endpoints else None
         self._series = RequestSeries(
             self._counters,
             self._histograms,
             (*settings.methods, OTHER_METHOD),
             cap=settings.max_series,
             first_byte=settings.time_to_first_byte,
+            exclusion=self.exclusion,
         )
         self._troubles = Troubles(self._counters, cap=settings.max_series, error_types=settings.max_error_types)
         self._queue_time = QueueTime(self._histograms, peer_is_trusted)
@@ -181,10 +184,11 @@ class Recorder:
         index, buckets, total, *_ = self._resolve((method, endpoint, unfinished.status or 500))
         with self._lock:
             self._counters.cells[index] += 1.0
-            self._histograms.cells[buckets[bisect_left(DURATION_BUCKETS, elapsed)]] += 1.0
-            self._histograms.cells[total] += elapsed
+            if buckets is not None:
+                self._histograms.cells[buckets[bisect_left(DURATION_BUCKETS, elapsed)]] += 1.0
+                self._histograms.cells[total] += elapsed
             self._counters.cells[self._request_seconds_cell] += elapsed
-            if not unfinished.status:
+            if not unfinished.status and not (self.exclusion and self.exclusion.covers_template(endpoint)):
                 self._troubles.aborted(method, endpoint or UNROUTED)
 
     def _write(self, request: RecordedRequest, now: float, received: int, sent: int, status: int) -> None:
@@ -195,22 +199,28 @@ class Recorder:
         index, durations, duration_sum, receiveds, received_sum, sents, sent_sum, first_byte = cells
         duration = now - request.start
         # The shorter a request, the more it counts what its measuring costs: so the first bucket is found at once.
-        duration_bucket = durations[0 if duration <= _SHORT else bisect_left(DURATION_BUCKETS, duration)]
-        received_bucket = receiveds[_BUCKET_OF_BITS[(received - 1).bit_length()]] if received else receiveds[0]
-        sent_bucket = sents[_BUCKET_OF_BITS[(sent - 1).bit_length()]]
+        if durations is not None:
+            duration_bucket = durations[0 if duration <= _SHORT else bisect_left(DURATION_BUCKETS, duration)]
+        if receiveds is not None:
+            received_bucket = receiveds[_BUCKET_OF_BITS[(received - 1).bit_length()]] if received else receiveds[0]
+        if sents is not None:
+            sent_bucket = sents[_BUCKET_OF_BITS[(sent - 1).bit_length()]]
         cell, journal = request.cell, request.journal
         words, doubles, status_word = journal.words, journal.doubles, cell[0]
         counters, histograms, gauges = self._counters.cells, self._histograms.cells, self._gauges.cells
         # From here on no call: see the class.
         counters[index] += 1.0
         words[status_word] = FREE
-        histograms[duration_bucket] += 1.0
-        histograms[duration_sum] += duration
-        histograms[received_bucket] += 1.0
-        if received:
-            histograms[received_sum] += received
-        histograms[sent_bucket] += 1.0
-        histograms[sent_sum] += sent
+        if durations is not None:
+            histograms[duration_bucket] += 1.0
+            histograms[duration_sum] += duration
+        if receiveds is not None:
+            histograms[received_bucket] += 1.0
+            if received:
+                histograms[received_sum] += received
+        if sents is not None:
+            histograms[sent_bucket] += 1.0
+            histograms[sent_sum] += sent
         counters[self._request_seconds_cell] += duration
         self._in_progress = in_progress = self._in_progress - 1.0
         gauges[self._in_progress_cell] = in_progress
@@ -226,7 +236,7 @@ class Recorder:
 
     def _resolve_or_give_up(self, request: RecordedRequest, status: int, now: float) -> RequestCells:
         try:
-            return self._resolve((request.method, request.template, status))
+            return self._resolve((request.method, request.template, status), request.prefix + request.path)
         except Exception:
             self._give_up(request, now)
             raise
@@ -255,6 +265,8 @@ class Recorder:
         histograms[cells.sum] += seconds
 
     def _write_troubles(self, request: RecordedRequest, outcome: Outcome | None) -> None:
+        if self.exclusion and self.exclusion.covers(request.template, request.prefix + request.path):
+            return
         method, endpoint = request.method, request.template or UNROUTED
         escaped = outcome.escaped if outcome is not None else None
         if escaped is not None:
@@ -265,9 +277,9 @@ class Recorder:
                 self._troubles.aborted(method, endpoint)
         request.exceptions = None
 
-    def _resolve(self, key: RequestKey) -> RequestCells:
+    def _resolve(self, key: RequestKey, path: str = "") -> RequestCells:
         with self._lock:
-            cells, is_its_own = self._series.resolve(key)
+            cells, is_its_own = self._series.resolve(key, path)
             if not is_its_own:
                 self._troubles.dropped(REQUESTS.name)
         return cells

@@ -7,19 +7,26 @@ from typing import Final
 
 from ..catalogue import CATALOGUE, OTHER, UNROUTED, Family
 from ..storage.segment import Segment
+from .exclusion import WITHOUT_ROUTE, Exclusion
 from .series import Cap, HistogramCells, counter_key, histogram_cells, histogram_sum_key
 
 REQUESTS: Final = CATALOGUE["gunicorn_http_requests"]
 DURATION: Final = CATALOGUE["gunicorn_http_request_duration_seconds"]
 FIRST_BYTE: Final = CATALOGUE["gunicorn_http_time_to_first_byte_seconds"]
 RECEIVED: Final = CATALOGUE["gunicorn_http_request_size_bytes"]
+EXCLUDED_REQUESTS: Final = CATALOGUE["gunicorn_http_excluded_requests"]
 SENT: Final = CATALOGUE["gunicorn_http_response_size_bytes"]
 
 RequestKey = tuple[str, str | None, int]
 """Method label, endpoint template or None, status code."""
 
-RequestCells = tuple[int, tuple[int, ...], int, tuple[int, ...], int, tuple[int, ...], int, HistogramCells | None]
-"""The request counter, then buckets and sum of duration, received and sent bytes, then time to first byte, if on."""
+_Buckets = tuple[int, ...] | None
+
+RequestCells = tuple[int, _Buckets, int, _Buckets, int, _Buckets, int, HistogramCells | None]
+"""The request counter, then buckets and sum of duration, received and sent bytes, then time to first byte.
+
+Without buckets a histogram is not recorded.
+"""
 
 
 KnownEndpoints = dict[str | None, dict[int, RequestCells]]
@@ -31,13 +38,28 @@ class RequestSeries:
 
     ``known`` is for look-ups without the lock: by method, endpoint and status, each in a dictionary of its own, since
     a key of three parts costs more to make than three look-ups. Label sets over the cap get the cells of the endpoint
-    ``__other__`` and are not remembered, however many there are.
+    ``__other__`` and are not remembered, however many there are. What the ``exclusion`` judges by its path is not in
+    ``known`` either, so there each request comes by here.
     """
 
     def __init__(
-        self, counters: Segment, histograms: Segment, methods: Iterable[str], *, cap: int, first_byte: bool
+        self,
+        counters: Segment,
+        histograms: Segment,
+        methods: Iterable[str],
+        *,
+        cap: int,
+        first_byte: bool,
+        exclusion: Exclusion | None,
     ) -> None:
         self.known: dict[str, KnownEndpoints] = {method: {} for method in methods}
+        self._judged_by_path: dict[str, KnownEndpoints] = {method: {} for method in self.known}
+        self._exclusion = exclusion
+        self._excluded: RequestCells | None = None
+        self._most_excluded = cap
+        if exclusion is not None:
+            excluded = counters.index(counter_key(EXCLUDED_REQUESTS, {}))
+            self._excluded = (excluded, None, 0, None, 0, None, 0, None)
         self._counters = counters
         self._histograms = histograms
         self._first_byte = first_byte
@@ -45,8 +67,10 @@ class RequestSeries:
         self._cap.count_existing(counters, REQUESTS)
         self._cap.count_existing(histograms, DURATION)
 
-    def resolve(self, key: RequestKey) -> tuple[RequestCells, bool]:
+    def resolve(self, key: RequestKey, path: str) -> tuple[RequestCells, bool]:
         """The cells of ``key``, and whether it has its own (else they are ``__other__``'s)."""
+        if self._excluded is not None and self._is_excluded(key, path):
+            return self._excluded, True
         cells = self._find(key)
         if cells is not None:
             return cells, True
@@ -63,7 +87,20 @@ class RequestSeries:
 
     def _find(self, key: RequestKey) -> RequestCells | None:
         method, endpoint, status = key
-        return self.known[method].get(endpoint, {}).get(status)
+        return self._shelf(method, endpoint).get(endpoint, {}).get(status)
+
+    def _shelf(self, method: str, endpoint: str | None) -> KnownEndpoints:
+        by_path = self._exclusion is not None and endpoint in WITHOUT_ROUTE
+        return (self._judged_by_path if by_path else self.known)[method]
+
+    def _is_excluded(self, key: RequestKey, path: str) -> bool:
+        method, endpoint, status = key
+        if self._exclusion is None or self._excluded is None or not self._exclusion.covers(endpoint, path):
+            return False
+        known = self.known[method]
+        if endpoint not in WITHOUT_ROUTE and len(known) < self._most_excluded:
+            known.setdefault(endpoint, {})[status] = self._excluded
+        return True
 
     def _admit(self, method: str, endpoint: str, status: int) -> tuple[Family, ...] | None:
         """The families in which it would be a new label set, None if that is one too many."""
@@ -84,5 +121,5 @@ class RequestSeries:
         first_byte = histogram_cells(self._histograms, FIRST_BYTE, labels) if self._first_byte else None
         request = self._counters.index(counter_key(REQUESTS, {**labels, "status": f"{status:03}"}))
         cells: RequestCells = (request, *duration, *received, *sent, first_byte)
-        self.known[method].setdefault(endpoint, {})[status] = cells
+        self._shelf(method, endpoint).setdefault(endpoint, {})[status] = cells
         return cells

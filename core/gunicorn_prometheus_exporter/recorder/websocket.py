@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from .websocket_series import WebSocketCells
 
 _NORMAL: Final = 1000
+_SWITCHING: Final = 101
 
 
 class WebSocket(RequestNote):
     """A websocket that is being recorded. ``receive`` and ``send`` are for the application, and pass on the server's.
 
-    Its numbers move when something happens: nobody can wait for the end of what may last for days.
+    Its numbers move when something happens: nobody can wait for the end of what may last for days. ``_refusal`` is the
+    status of the only answer that was counted: of a refusal, or of whatever an excluded endpoint said.
     """
 
     __slots__ = ("_cells", "_code", "_opened", "_receive", "_recorder", "_refusal", "_scope", "_send")
@@ -77,7 +79,7 @@ class WebSocket(RequestNote):
             self._refused(500 if is_own_failure else recorder.server.unaccepted)
         else:
             self._close(recorder.server.close_code(self._receive, None))
-        if self.exceptions is not None:
+        if self.exceptions is not None and not self._is_excluded():
             recorder.websockets.exceptions(self.template or UNROUTED, self.exceptions)
             self.exceptions = None
 
@@ -87,7 +89,11 @@ class WebSocket(RequestNote):
 
     def _accepted(self) -> None:
         if self._cells is None and not self._refusal:
-            self._recorder.name(self, self._scope, 101)
+            self._recorder.name(self, self._scope, _SWITCHING)
+            if self._is_excluded():
+                self._refusal = _SWITCHING
+                self._recorder.websockets.excluded()
+                return
             cells = self._recorder.websockets.cells(self.template)
             self._opened = monotonic()
             cells.opened()
@@ -109,7 +115,14 @@ class WebSocket(RequestNote):
         if not self._refusal:
             self._refusal = status
             self._recorder.name(self, self._scope, status)
-            self._recorder.websockets.refused(self.template, status)
+            if self._is_excluded():
+                self._recorder.websockets.excluded()
+            else:
+                self._recorder.websockets.refused(self.template, status)
+
+    def _is_excluded(self) -> bool:
+        exclusion = self._recorder.exclusion
+        return exclusion is not None and exclusion.covers(self.template, self.prefix + self.path)
 
     def _close(self, code: int) -> None:
         if self._code is None and self._cells is not None:

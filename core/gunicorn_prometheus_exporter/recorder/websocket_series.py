@@ -9,6 +9,7 @@ from typing import Final
 from ..catalogue import CATALOGUE, OTHER, UNROUTED, WEBSOCKET_DURATION_BUCKETS
 from ..note import NotedException
 from ..storage.segments import Segments
+from .request_series import EXCLUDED_REQUESTS
 from .series import BoundedNames, Cap, CappedCounter, counter_key, gauge_key, histogram_cells
 
 _OPEN: Final = CATALOGUE["gunicorn_websocket_open"]
@@ -86,6 +87,7 @@ class WebSocketSeries:
         self._endpoints: dict[str, WebSocketCells] = {}
         self._refused = CappedCounter(counters, _REFUSED, cap, ["endpoint"])
         self._closed = CappedCounter(counters, _CLOSED, cap, ["endpoint"])
+        self._excluded = CappedCounter(counters, EXCLUDED_REQUESTS, cap, [])
         self._exceptions = CappedCounter(counters, _EXCEPTIONS, cap, ["endpoint", "error_type"])
         self._error_types = BoundedNames(error_types)
 
@@ -107,6 +109,10 @@ class WebSocketSeries:
     def closed(self, endpoint: str, code: int) -> None:
         """A websocket was closed with ``code``."""
         self._count(self._closed, _CLOSED.name, endpoint, close_code_label(code))
+
+    def excluded(self) -> None:
+        """A websocket came to an excluded endpoint."""
+        self._excluded.increment()
 
     def exceptions(self, endpoint: str, noted: Sequence[NotedException]) -> None:
         for exception in noted:

@@ -17,6 +17,8 @@ _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.]
 _MOST_LABELS: Final = 16
 _LONGEST_LABEL: Final = 128
 _LABEL_NAME: Final = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,63}")
+# A label's value has 200 characters at the most.
+_ENDPOINT: Final = re.compile(r"(?=.{1,200}$)([/*].*|__unmatched__|__unrouted__)")
 _REDIS_URLS: Final = ("redis://", "rediss://", "unix://")
 # Kubernetes gives every container the address of each Service in variables named after it, and Docker's links do so
 # too: a Service named "redis" makes REDIS_PORT=tcp://10.0.0.1:6379, which nobody has written.
@@ -109,6 +111,13 @@ def _parse_methods(raw: Raw) -> tuple[str, ...]:
     return methods
 
 
+def _parse_endpoints(raw: Raw) -> tuple[str, ...]:
+    endpoints = _words(raw, 64)
+    if not all(_ENDPOINT.fullmatch(endpoint) for endpoint in endpoints):
+        raise ValueError
+    return endpoints
+
+
 def _parse_hosts(raw: Raw) -> tuple[tuple[str, int], ...]:
     return tuple(_parse_host(word) for word in _words(raw, 64))
 
@@ -173,6 +182,9 @@ PORT: Final = Kind(
     is_foreign=lambda raw: _SERVICE_ADDRESS.match(raw) is not None,
 )
 METHODS: Final = Kind("up to 32 HTTP methods, as a list or separated by commas", _parse_methods, _LISTED)
+ENDPOINTS: Final = Kind(
+    "up to 64 endpoints such as /healthz or /static/*, as a list or separated by commas", _parse_endpoints, _LISTED
+)
 HOSTS: Final = Kind("up to 64 of host:port, as a list or separated by commas", _parse_hosts, _LISTED)
 LABELS: Final = Kind(
     f"up to {_MOST_LABELS} labels, as a mapping or as name=value separated by commas: names of letters, digits and "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kinds import seconds
+from .kinds import ENDPOINTS, seconds
 from .setting import setting
 
 
@@ -12,6 +12,14 @@ from .setting import setting
 class RecordingSettings:
     """What of the traffic, and of the workers, becomes numbers."""
 
+    excluded_endpoints: tuple[str, ...] = setting(
+        (),
+        "excluded_endpoints",
+        "PROMETHEUS_EXCLUDED_ENDPOINTS",
+        ENDPOINTS,
+        "Endpoints whose requests only count as excluded; of requests without a route, their paths. "
+        "A `*` stands for any text.",
+    )
     sampler_interval: float = setting(
         1.0,
         "sampler_interval",

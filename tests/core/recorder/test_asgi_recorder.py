@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -246,3 +247,32 @@ def test_nothing_is_kept(served: Served) -> None:
 
     served.call(app)
     assert note_of(scopes[0]) is note_of({})
+
+
+def test_excluded(tmp_path: Path) -> None:
+    """A request and websockets, accepted and refused: three times the same counter, and nothing else."""
+    served = Served(tmp_path, excluded_endpoints=("/things/*",))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        note_of(scope).endpoint("/things/{x}")
+        if scope["type"] == "http":
+            await send(START)
+            await send(body(b"x"))
+        elif scope["method"] == "ACCEPT":
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": "x"})
+            await send({"type": "websocket.close"})
+            raise ValueError
+        else:
+            await send({"type": "websocket.close"})
+
+    served.call(app)
+    with contextlib.suppress(ValueError):
+        served.call(app, "ACCEPT", "websocket")
+    served.call(app, "REFUSE", "websocket")
+    assert served.value("gunicorn_http_excluded_requests_total") == 3
+    assert list(served.values("gunicorn_http_requests_total")) == []
+    for name in ("opened_total", "closed_total", "refused_total", "messages_total", "exceptions_total"):
+        assert served.values(f"gunicorn_websocket_{name}") == {}
+    assert served.value("gunicorn_worker_request_seconds_total", worker_id="1") > 0  # type: ignore[operator]
+    assert not served.failed

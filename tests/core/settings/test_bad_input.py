@@ -94,6 +94,11 @@ VALUES = {
         "constant_labels: {worker_id: a}",
         "exporter.constant_labels (exporter.yml:2): 'worker_id' is the name of a label that metrics have already",
     ),
+    "endpoints that are none": (
+        "excluded_endpoints: [/healthz, static]",
+        "exporter.excluded_endpoints (exporter.yml:2): ['/healthz', 'static'] is not up to 64 endpoints such as "
+        "/healthz or /static/*, as a list or separated by commas",
+    ),
     "a limit below the least": (
         "limits: {series: 1}",
         "exporter.limits.series (exporter.yml:2): '1' is not a whole number from 10 to 100000",

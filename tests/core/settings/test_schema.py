@@ -24,6 +24,7 @@ BEYOND = {
     "a constant label whose value is two lines",
     "too many constant labels",
     "no methods at all",
+    "endpoints that are none",
     "a time that is no number",
     "a URL of something else",
     "a URL with a port that there is not",

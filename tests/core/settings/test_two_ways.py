@@ -20,6 +20,7 @@ WRITTEN = (
     (kinds.REDIS_URL, "rediss://:p%40ss@redis:6380/2", "rediss://:p%40ss@redis:6380/2"),
     (kinds.METHODS, "GET,PURGE", "[GET, PURGE]"),
     (kinds.LABELS, "zone=eu-1a,team=shop", "{zone: eu-1a, team: shop}"),
+    (kinds.ENDPOINTS, "/a,/b/*", "[/a, /b/*]"),
     (kinds.HOSTS, "one:1,[::1]:2", "['one:1', '[::1]:2']"),
 )
 # What other settings ask for.
