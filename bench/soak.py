@@ -1,6 +1,7 @@
 """The soak: recycling workers, reloads, a scrape a second and clients that leave; then counts must be exact.
 
-``python -m bench soak --minutes 30``. What must not grow is judged by its slope over the last three quarters.
+``python -m bench soak --minutes 30``. What must not grow is judged by its slope over the last three quarters; memory by
+what it grew more than that of a bare Gunicorn, whose master grows with its reloads too.
 """
 
 from __future__ import annotations
@@ -37,8 +38,11 @@ TEXT: Final = """\
 Three sync workers that end after 300 to 360 requests, a reload every half minute, a scrape every second, in both
 formats and compressed; requests with and without bodies, 404s, exceptions, and 1 % of the clients reset the connection
 in the middle of a response. At the end every count and every byte is compared with the clients' own. Memory is the
-resident set, which unlike the proportional one does not change with the number of workers.
+resident set, which unlike the proportional one does not change with the number of workers. A bare Gunicorn beside it,
+reloaded as often, shows what Gunicorn itself grows by; its workers live from one reload to the next.
 """
+_MASTER, _WORKER = "master memory, KiB", "a worker's memory, KiB"
+_BARE: Final = {_MASTER: "a bare Gunicorn's master memory, KiB", _WORKER: "a bare Gunicorn's worker memory, KiB"}
 
 
 @dataclass
@@ -53,11 +57,16 @@ class Samples:
         first = len(self.seconds) // 4
         return slope(self.seconds[first:], self.values[name][first:]) * (self.seconds[-1] - self.seconds[0])
 
+    def own_growth(self, name: str) -> float:
+        """How much ``name`` grew more than it did in a bare Gunicorn, where that is known."""
+        return self.growth(name) - (self.growth(_BARE[name]) if name in _BARE else 0.0)
 
-# How much each may grow over the whole soak: less than one of what is counted, and of memory what caches take.
+
+# How much each may grow over the whole soak, memory beyond a bare Gunicorn's: less than one of what is counted, and of
+# memory what caches take.
 LIMITS: Final = {
-    "master memory, KiB": 512.0,
-    "a worker's memory, KiB": 512.0,
+    _MASTER: 512.0,
+    _WORKER: 512.0,
     "master descriptors": 0.9,
     "a worker's descriptors": 0.9,
     "master threads": 0.9,
@@ -70,13 +79,15 @@ LIMITS: Final = {
 def measure(scale: Scale, minutes: float = MINUTES, rate: float = RATE) -> Result:
     """Soak for so many minutes with ``rate`` requests a second, and judge."""
     variant = Variant("soak", "bench.apps.soak_site:app", worker_class=v.OURS_SYNC, path="/bytes/1")
-    with Server(variant, os.sched_getaffinity(0), settings=_SETTINGS) as server:
+    bare = Variant("soak, bare", "bench.apps.plain:bare()")
+    cores = os.sched_getaffinity(0)
+    with Server(variant, cores, settings=_SETTINGS) as server, Server(bare, cores, settings=_SETTINGS) as control:
         clients = Clients(server.port, rate=rate)
         # The one by which the server was seen to answer.
         clients.answered[Series("GET", "/bytes/<number>", "200")] = 1
         clients.received["/bytes/<number>"] = 1
         with clients:
-            samples, backward = _watch(server, clients, minutes * 60)
+            samples, backward = _watch(server, control, minutes * 60)
         wrong = _settled(server, clients)
         troubles = _errors(server)
     result = Result("soak", "Soak", TEXT)
@@ -86,7 +97,7 @@ def measure(scale: Scale, minutes: float = MINUTES, rate: float = RATE) -> Resul
         Target("Requests without an answer", str(len(clients.unanswered)), "none", not clients.unanswered),
         Target("Errors the exporter counted", f"{troubles:.0f}", "none", troubles == 0),
         *(
-            at_most(f"Growth of {name}", samples.growth(name), limit, f"at most {limit:g}", "")
+            at_most(_growth_of(name), samples.own_growth(name), limit, f"at most {limit:g}", "")
             for name, limit in LIMITS.items()
         ),
     ]
@@ -94,17 +105,23 @@ def measure(scale: Scale, minutes: float = MINUTES, rate: float = RATE) -> Resul
     if wrong or clients.unanswered:
         rows = [[line] for line in [*wrong, *clients.unanswered][:20]]
         result.tables.append(Table("What is wrong", ["the first of it"], rows))
-    memory = ("master memory, KiB", "a worker's memory, KiB")
     lines = [
-        Line(name, [s / 60 for s in samples.seconds], [kib / 1024 for kib in samples.values[name]]) for name in memory
+        Line(
+            name.removesuffix(", KiB"), [s / 60 for s in samples.seconds], [kib / 1024 for kib in samples.values[name]]
+        )
+        for name in (_MASTER, _WORKER, *_BARE.values())
     ]
     result.figures = [Figure("soak_memory", "Memory during the soak", "minutes", "MiB", lines)]
     return result
 
 
-def _watch(server: Server, clients: Clients, seconds: float) -> tuple[Samples, int]:
-    """Scrape, reload and sample; returns the samples and how many counters went backwards."""
-    samples = Samples([], {name: [] for name in LIMITS})
+def _growth_of(name: str) -> str:
+    return f"Growth of {name}, beyond a bare Gunicorn's" if name in _BARE else f"Growth of {name}"
+
+
+def _watch(server: Server, control: Server, seconds: float) -> tuple[Samples, int]:
+    """Scrape, reload both and sample; returns the samples and how many counters went backwards."""
+    samples = Samples([], {name: [] for name in (*LIMITS, *_BARE.values())})
     begin = time.monotonic()
     every = min(seconds / RELOADS, LONGEST_RELOAD_SECONDS)
     next_reload, backward, number = begin + every, 0, 0
@@ -118,30 +135,31 @@ def _watch(server: Server, clients: Clients, seconds: float) -> tuple[Samples, i
             backward += sum(counters[series] < value for series, value in before.items())
             before = counters
         if number % SAMPLE_EVERY == 0:
-            _sample(samples, server, now - begin, text.count(b"\n") - text.count(b"\n#") - 1)
+            _sample(samples, server, control, now - begin, text.count(b"\n") - text.count(b"\n#") - 1)
         if now >= next_reload:
             server.signal(SIGHUP)
+            control.signal(SIGHUP)
             next_reload += every
         number += 1
         time.sleep(max(begin + number * SCRAPE_SECONDS - time.monotonic(), 0))
     return samples, backward
 
 
-def _sample(samples: Samples, server: Server, seconds: float, lines: int) -> None:
+def _sample(samples: Samples, server: Server, control: Server, seconds: float, lines: int) -> None:
     try:
-        workers = server.workers()
-        master = psutil.Process(server.pid)
-        eldest = psutil.Process(min(workers, key=lambda pid: psutil.Process(pid).create_time()))
+        master, eldest = psutil.Process(server.pid), _eldest(server)
         files = [path.stat() for path in (server.home / "metrics").iterdir()]
         values = {
-            "master memory, KiB": master.memory_info().rss / 1024,
-            "a worker's memory, KiB": eldest.memory_info().rss / 1024,
+            _MASTER: _kib(master),
+            _WORKER: _kib(eldest),
             "master descriptors": master.num_fds(),
             "a worker's descriptors": eldest.num_fds(),
             "master threads": master.num_threads(),
             "files": len(files),
             "KiB of files": sum(file.st_blocks for file in files) / 2,
             "samples in an exposition": lines,
+            _BARE[_MASTER]: _kib(psutil.Process(control.pid)),
+            _BARE[_WORKER]: _kib(_eldest(control)),
         }
     except (psutil.NoSuchProcess, FileNotFoundError, ValueError):
         # A worker ended in the middle: the next second will do.
@@ -152,6 +170,14 @@ def _sample(samples: Samples, server: Server, seconds: float, lines: int) -> Non
     samples.seconds.append(seconds)
     for name, value in values.items():
         samples.values[name].append(float(value))
+
+
+def _eldest(server: Server) -> psutil.Process:
+    return min(map(psutil.Process, server.workers()), key=psutil.Process.create_time)
+
+
+def _kib(process: psutil.Process) -> float:
+    return float(process.memory_info().rss / 1024)
 
 
 def _counters(text: str) -> Counter[str]:
