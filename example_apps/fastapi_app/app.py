@@ -75,7 +75,7 @@ def download(name: str) -> FileResponse:
     return FileResponse(file_on_shelf(name))
 
 
-@admin.delete("/files/{name}", status_code=204)
+@admin.delete("/files/{name}", status_code=204, response_model=None)
 def delete(name: str) -> None:
     try:
         file_on_shelf(name).unlink()
