@@ -8,6 +8,7 @@ METRICS_PORT ?= 9091
 JOBS ?= 4
 PYTEST_ARGS ?=
 BENCH ?=
+MATRIX ?=
 
 VENV_PYTHON := .venv/bin/python
 # Of its own, since the development tools take minutes to install.
@@ -19,7 +20,7 @@ TOOLS := redis-server promtool prometheus kubectl helm chromium
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo "  Variables: PORT=8000 METRICS_PORT=9091 (run), PYTEST_ARGS= JOBS=4 (test), BENCH=\"hot_path scrape\" (bench), PYTHON=python3"
+	@echo "  Variables: PORT=8000 METRICS_PORT=9091 (run), PYTEST_ARGS= JOBS=4 (test), BENCH=\"hot_path scrape\" (bench), MATRIX=all (test-matrix), PYTHON=python3"
 
 venv: ## Make .venv with the project and its development tools
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
@@ -77,7 +78,7 @@ bench-check: tools ## See that the benchmarks run, without measuring anything
 	@$(VENV_PYTHON) -m bench --check
 
 test-matrix: tools ## Run the end-to-end tests on every supported Gunicorn and the Pythons of this machine
-	@$(VENV_PYTHON) -m scripts.matrix
+	@$(VENV_PYTHON) -m scripts.matrix $(MATRIX)
 
 clean: ## Remove everything the targets above made
 	rm -rf .venv .venvs .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist site

@@ -1,9 +1,11 @@
 """The end-to-end tests on every supported Gunicorn, with the oldest and the newest Python of this machine.
 
+A Gunicorn meets one of the two, the oldest the oldest and the newest the newest; ``all`` runs every combination.
 Some of the cells also run the tests of the bridges, so that the oldest and the newest of each framework have a turn.
 
 Each cell has its own environment in ``.venvs/``, kept for the next time, and a log beside it. Two cells run at a time.
-Runs in the development environment: ``python -m scripts.matrix``; arguments choose cells by part of their name.
+Runs in the development environment: ``python -m scripts.matrix``; arguments choose, of all combinations, those with a
+part of their name.
 """
 
 from __future__ import annotations
@@ -26,28 +28,34 @@ ENVIRONMENTS = ROOT / ".venvs"
 AT_A_TIME = 2
 CELL_LIMIT_SECONDS = 1800
 
-# The requirement of each column, and whether that Gunicorn still has an eventlet worker (26 removed it).
-GUNICORNS = {
-    "22.0": ("gunicorn==22.0.*", True),
-    "23.0": ("gunicorn==23.0.*", True),
-    "25.3": ("gunicorn==25.3.*", True),
-    "newest": ("gunicorn", False),
-}
-# Which cells run the bridges' tests: with the oldest Python (0) or the newest (-1), and with which frameworks.
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A supported Gunicorn: what pip installs, whether it has an eventlet worker (26 removed it), and the own cell.
+
+    That cell has the oldest Python (``place`` 0) or the newest (-1), and with ``frameworks``, which may be none to take
+    the newest there are, runs the bridges' tests too.
+    """
+
+    requirement: str
+    has_eventlet: bool
+    place: int
+    frameworks: tuple[str, ...] | None = None
+
+
 # Django 4.2 knows no Python beyond 3.12, and Pyramid 2.0 imports the pkg_resources that setuptools 81 drops.
-BRIDGES = {
-    "22.0": (
-        0,
-        (
-            "Flask==2.3.*",
-            "Django==4.2.*; python_version < '3.13'",
-            "pyramid==2.0.*",
-            "setuptools<81",
-            "fastapi==0.110.*",
-        ),
-    ),
-    "25.3": (-1, ("Django==5.2.*",)),
-    "newest": (-1, ()),
+OLDEST_FRAMEWORKS = (
+    "Flask==2.3.*",
+    "Django==4.2.*; python_version < '3.13'",
+    "pyramid==2.0.*",
+    "setuptools<81",
+    "fastapi==0.110.*",
+)
+GUNICORNS = {
+    "22.0": Column("gunicorn==22.0.*", True, 0, OLDEST_FRAMEWORKS),
+    "23.0": Column("gunicorn==23.0.*", True, -1),
+    "25.3": Column("gunicorn==25.3.*", True, 0, ("Django==5.2.*",)),
+    "newest": Column("gunicorn", False, -1, ()),
 }
 BRIDGE_TESTS = (
     "tests/bridges",
@@ -120,20 +128,20 @@ def _inspect(candidate: str) -> Python | None:
     return Python(" ".join(path), (int(major), int(minor))) if level == "final" else None
 
 
-def cells_of(found: list[Python]) -> list[Cell]:
-    """Every combination of the Gunicorns with the Pythons ``found``, the oldest first."""
-    cells = []
-    for gunicorn in GUNICORNS:
-        place, frameworks = BRIDGES.get(gunicorn, (0, None))
-        cells += [Cell(python, gunicorn, frameworks if python is found[place] else None) for python in found]
-    return cells
+def cells_of(found: list[Python], *, every: bool = False) -> list[Cell]:
+    """The own cell of each Gunicorn, so that each Python ``found`` has its turns; or ``every`` combination."""
+    return [
+        Cell(python, gunicorn, column.frameworks if python is found[column.place] else None)
+        for gunicorn, column in GUNICORNS.items()
+        for python in (found if every else [found[column.place]])
+    ]
 
 
 def requirements(gunicorn: str, frameworks: tuple[str, ...] | None = None) -> list[str]:
     """Return the pip arguments of a cell: the project editable, its test tools, one Gunicorn, and frameworks."""
-    specification, has_eventlet = GUNICORNS[gunicorn]
-    extras = "all,test,eventlet" if has_eventlet else "all,test"
-    return ["--editable", f".[{extras}]", specification, *(frameworks or ())]
+    column = GUNICORNS[gunicorn]
+    extras = "all,test,eventlet" if column.has_eventlet else "all,test"
+    return ["--editable", f".[{extras}]", column.requirement, *(frameworks or ())]
 
 
 def run(cell: Cell, pytest_arguments: list[str]) -> Outcome:
@@ -193,8 +201,10 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 
 def main(chosen: list[str]) -> int:
-    """Run the cells whose name contains one of ``chosen`` (all without), print the table, fail if one failed."""
-    cells = [cell for cell in cells_of(pythons()) if not chosen or any(part in cell.name for part in chosen)]
+    """Run the cells whose name contains one of ``chosen``, print the table, fail if one failed."""
+    cells = cells_of(pythons(), every=bool(chosen))
+    if chosen not in ([], ["all"]):
+        cells = [cell for cell in cells if any(part in cell.name for part in chosen)]
     ENVIRONMENTS.mkdir(exist_ok=True)
     # The tests mostly wait: for servers to start, for workers to end.
     pytest_arguments = ["tests/e2e", "-m", "matrix", "-n", "3", "--reruns", "1", "-p", "no:cacheprovider"]

@@ -42,14 +42,28 @@ def test_eventlet_comes_only_with_a_gunicorn_that_has_it(gunicorn: str) -> None:
     assert (".[all,test,eventlet]" in wanted) == (gunicorn != "newest")
 
 
-def test_the_oldest_frameworks_meet_the_oldest_python_and_the_newest_the_newest() -> None:
-    with_bridges = {cell.gunicorn: cell for cell in matrix.cells_of([OLD, NEW]) if cell.frameworks is not None}
-    assert {name: cell.python for name, cell in with_bridges.items()} == {"22.0": OLD, "25.3": NEW, "newest": NEW}
-    assert "Flask==2.3.*" in matrix.requirements("22.0", with_bridges["22.0"].frameworks)
+def test_each_gunicorn_has_its_python() -> None:
+    """The oldest of all meet, and the newest; each Python meets more than one Gunicorn."""
+    cells = matrix.cells_of([OLD, NEW])
+    assert [(cell.gunicorn, cell.python) for cell in cells] == [
+        ("22.0", OLD),
+        ("23.0", NEW),
+        ("25.3", OLD),
+        ("newest", NEW),
+    ]
+    assert "Flask==2.3.*" in matrix.requirements("22.0", cells[0].frameworks)
+
+
+def test_the_bridges_run_once_for_their_frameworks_in_every_combination_too() -> None:
+    cells = matrix.cells_of([OLD, NEW], every=True)
+    assert len(cells) == 8
+    with_bridges = {cell.gunicorn: cell for cell in cells if cell.frameworks is not None}
+    assert {name: cell.python for name, cell in with_bridges.items()} == {"22.0": OLD, "25.3": OLD, "newest": NEW}
 
 
 def test_one_python_has_all_frameworks() -> None:
-    cells = matrix.cells_of([NEW])
+    cells = matrix.cells_of([NEW], every=True)
+    assert [cell.gunicorn for cell in cells] == list(matrix.GUNICORNS)
     assert [cell.gunicorn for cell in cells if cell.frameworks is not None] == ["22.0", "25.3", "newest"]
 
 
