@@ -68,8 +68,9 @@ manifests: venv ## Write the single files of k8s/, which come from its overlays
 docs: venv ## Build the documentation site into site/
 	@NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --quiet --strict
 
-screenshots: tools ## Take the pictures of the status page in docs/images, from a real run, about 2 minutes
+screenshots: tools ## Take the pictures of the status page and of top in docs/images, from real runs, about 2 minutes
 	@$(VENV_PYTHON) -m scripts.screenshots
+	@$(VENV_PYTHON) -m scripts.terminal_picture docs/images/top.svg
 
 bench: tools ## Measure the exporter next to its peers, about 25 minutes, and write docs/performance.md
 	@$(VENV_PYTHON) -m bench $(BENCH)
