@@ -44,6 +44,9 @@ shows it a moment later. A connection that a client closes after its answer goes
 so counts there. A stock reader of the metrics directory also sees `gunicorn_http_escaped_exceptions_total` and
 `gunicorn_worker_slot_exits_total`, from which families by worker are derived.
 
+With the setting `naming: otel` durations, sizes and active requests have
+[the names of OpenTelemetry](presentation.md#the-names-of-opentelemetry).
+
 More queries are in [Monitoring](monitoring.md#questions-and-their-queries).
 """
 

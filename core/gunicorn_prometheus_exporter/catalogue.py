@@ -19,6 +19,8 @@ UNROUTED: Final = "__unrouted__"
 OTHER: Final = "__other__"
 EXCLUDED: Final = "__excluded__"
 OTHER_METHOD: Final = "_OTHER"
+NO_STATUS: Final = "000"
+"""The status of a response that had none, or one that is no number."""
 
 INFINITY: Final = float("inf")
 DURATION_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -368,12 +370,61 @@ SLOT_EXITS: Final = _legacy(
     "worker_id reason",
     "Exits of a worker slot. Recorded for the legacy families, not exported.",
 )
-INTERNAL: Final = _catalogue(ESCAPED_EXCEPTIONS, SLOT_EXITS)
+
+
+def _by_status(name: str, recorded: str) -> Family:
+    family = CATALOGUE[name]
+    labels = (*family.labels, "status", "scheme")
+    return Family(recorded, family.kind, labels, family.help, family.section, family.buckets)
+
+
+BY_STATUS: Final[Mapping[str, Family]] = MappingProxyType(
+    {
+        name: _by_status(name, recorded)
+        for name, recorded in {
+            "gunicorn_http_request_duration_seconds": "gunicorn_http_request_duration_by_status_seconds",
+            "gunicorn_http_request_size_bytes": "gunicorn_http_request_size_by_status_bytes",
+            "gunicorn_http_response_size_bytes": "gunicorn_http_response_size_by_status_bytes",
+        }.items()
+    }
+)
+"""In place of the families that are the keys, with ``naming: otel``: what OpenTelemetry's conventions tell apart."""
+
+INTERNAL: Final = _catalogue(ESCAPED_EXCEPTIONS, SLOT_EXITS, *BY_STATUS.values())
 """Families that are recorded so that others can be derived from them, and never exported."""
+
+_OTEL_LABELS: Final = (
+    "http_request_method http_route http_response_status_code url_scheme error_type otel_metric_overflow"
+)
+OTEL: Final = _catalogue(
+    _traffic(
+        "http_server_request_duration_seconds",
+        "histogram",
+        _OTEL_LABELS,
+        "Duration of HTTP server requests.",
+        DURATION_BUCKETS,
+    ),
+    _traffic("http_server_active_requests", "gauge", "", "Number of active HTTP server requests."),
+    _traffic(
+        "http_server_request_body_size_bytes",
+        "histogram",
+        _OTEL_LABELS,
+        "Size of HTTP server request bodies.",
+        SIZE_BUCKETS,
+    ),
+    _traffic(
+        "http_server_response_body_size_bytes",
+        "histogram",
+        _OTEL_LABELS,
+        "Size of HTTP server response bodies.",
+        SIZE_BUCKETS,
+    ),
+)
+"""What OpenTelemetry's semantic conventions for HTTP call it, shown with ``naming: otel``."""
 
 LABEL_NAMES: Final = frozenset(
     {
-        *(label for family in (*CATALOGUE.values(), *INTERNAL.values()) for label in family.labels),
+        *(label for family in (*CATALOGUE.values(), *INTERNAL.values(), *OTEL.values()) for label in family.labels),
         *("le", "quantile", "pid", "instance_id"),
     }
 )

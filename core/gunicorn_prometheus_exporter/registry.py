@@ -33,7 +33,9 @@ class _Segments(Collector):
             return ()
         if place != self._place or self._scraper is None:
             source: SegmentSource = DirectorySource(str(place)) if store is None else source_of(store)
-            self._scraper = Scraper(source, legacy=settings.legacy_metrics, constant_labels=settings.constant_labels)
+            self._scraper = Scraper(
+                source, legacy=settings.legacy_metrics, naming=settings.naming, constant_labels=settings.constant_labels
+            )
             self._place = place
         return self._scraper.collect()
 

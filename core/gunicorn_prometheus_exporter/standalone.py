@@ -103,6 +103,7 @@ class Standalone:
         self._scraper = Scraper(
             self._stored.source,
             legacy=settings.legacy_metrics,
+            naming=settings.naming,
             constant_labels=settings.constant_labels,
             extra=[self._stored.metrics, self._errors],
             on_failure=self._failures.report,

@@ -365,3 +365,26 @@ def test_behind_a_token(stand: STAND, visit: OPEN) -> None:
     served = stand(bearer_token="change.me.please")
     seen = visit(served.port, extra_http_headers={"Authorization": "Bearer change.me.please"})
     seen.shows("#headline", "Healthy")
+
+
+def test_by_the_conventions(stand: STAND, visit: OPEN) -> None:
+    """With ``naming: otel`` a row is the same as by our names."""
+    page = HEALTHY + traffic("/a", 10)
+    by_our_names = visit(stand(page).port)
+    by_our_names.page.get_by_text("Since start").click()
+    wait_until(lambda: "GET /a" in by_our_names.endpoints())
+    for ours, theirs in (
+        ("gunicorn_http_request_duration_seconds_", "http_server_request_duration_seconds_"),
+        ("gunicorn_http_request_size_bytes_", "http_server_request_body_size_bytes_"),
+        ("gunicorn_http_response_size_bytes_", "http_server_response_body_size_bytes_"),
+    ):
+        page = page.replace(ours, theirs)
+    lines = [
+        line.replace("endpoint=", "http_route=").replace("method=", "http_request_method=")
+        if line.startswith("http_server_")
+        else line
+        for line in page.split("\n")
+    ]
+    seen = visit(stand("\n".join(lines)).port)
+    seen.page.get_by_text("Since start").click()
+    wait_until(lambda: seen.endpoints() == by_our_names.endpoints())

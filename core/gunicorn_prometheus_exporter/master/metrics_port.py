@@ -65,7 +65,7 @@ class MetricsPort:
     def follow(self, settings: Settings, log: Any) -> None:
         """Serve as the new ``settings`` say. If their port cannot be had, the old one stays."""
         old, self._settings = self._settings, settings
-        if (settings.legacy_metrics, settings.constant_labels) != (old.legacy_metrics, old.constant_labels):
+        if _look(settings) != _look(old):
             self._scraper = self._make_scraper()
         if settings.sidecar_mode:
             self.close()
@@ -124,7 +124,13 @@ class MetricsPort:
         return Scraper(
             self._source,
             legacy=self._settings.legacy_metrics,
+            naming=self._settings.naming,
             constant_labels=self._settings.constant_labels,
             extra=self._extra,
             on_failure=self._failures.count,
         )
+
+
+def _look(settings: Settings) -> tuple[object, ...]:
+    """What a scraper depends on."""
+    return settings.legacy_metrics, settings.naming, settings.constant_labels

@@ -99,6 +99,16 @@ class ASGIRecorder(Recorder):
         self._enter(request, method_code)
         return request
 
+    @property
+    def beginning_of_request(self) -> Callable[[dict[str, Any], Receive, Send], ASGIRequest]:
+        """What a request begins with: `begin_request`, and what the settings ask for besides."""
+        return self._begin_request_by_scheme if self._schemes else self.begin_request
+
+    def _begin_request_by_scheme(self, scope: dict[str, Any], receive: Receive, send: Send) -> ASGIRequest:
+        request = self.begin_request(scope, receive, send)
+        self._know_scheme(request, scope.get("scheme", "http"))
+        return request
+
     def begin_websocket(self, scope: dict[str, Any], receive: Receive, send: Send) -> WebSocket:
         """The application is about to be called with the ``scope`` of a websocket."""
         return WebSocket(self, scope, receive, send)

@@ -25,10 +25,14 @@ from .troubles import Troubles
 _IN_PROGRESS: Final = CATALOGUE["gunicorn_worker_requests_in_progress"]
 _REQUEST_SECONDS: Final = CATALOGUE["gunicorn_worker_request_seconds"]
 
+_SCHEMES: Final = ("http", "https")
 _SHORT: Final = DURATION_BUCKETS[0]
 
 _BUCKET_OF_BITS: Final = tuple(bisect_left(SIZE_BUCKETS, 1 << bits) for bits in range(65))
 """The bucket of each size of which ``size - 1`` has that many bits: all bounds are powers of two."""
+
+
+Begin = Callable[[Mapping[str, Any], Callable[..., Any]], RecordedRequest]
 
 
 class Recorder:
@@ -53,6 +57,10 @@ class Recorder:
             cap=settings.max_series,
             first_byte=settings.time_to_first_byte,
             exclusion=self.exclusion,
+            by_status=settings.naming == "otel",
+        )
+        self._schemes = (
+            {scheme: self._series.of_scheme(scheme) for scheme in _SCHEMES} if settings.naming == "otel" else {}
         )
         self._troubles = Troubles(self._counters, cap=settings.max_series, error_types=settings.max_error_types)
         self._queue_time = QueueTime(self._histograms, peer_is_trusted)
@@ -67,6 +75,19 @@ class Recorder:
         self.is_held = False
         self._busy = 0.0
         self._busy_since = 0.0
+
+    @property
+    def beginning(self) -> Begin:
+        """What a request begins with: `begin`, and what the settings ask for besides."""
+        return self._begin_by_scheme if self._schemes else self.begin
+
+    def _begin_by_scheme(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
+        request = self.begin(environ, start_response)
+        self._know_scheme(request, environ["wsgi.url_scheme"])
+        return request
+
+    def _know_scheme(self, request: RecordedRequest, scheme: str) -> None:
+        request.known = self._schemes.get(scheme, self._series).known[request.method]
 
     @one_at_a_time
     def begin(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
@@ -181,7 +202,7 @@ class Recorder:
         method, *_ = self._methods.get(unfinished.method, self._other_method)
         endpoint = unfinished.endpoint or None
         elapsed = max(monotonic() - unfinished.start, 0.0)
-        index, buckets, total, *_ = self._resolve((method, endpoint, unfinished.status or 500))
+        index, buckets, total, *_ = self._resolve((method, endpoint, unfinished.status or 500), self._series)
         with self._lock:
             self._counters.cells[index] += 1.0
             if buckets is not None:
@@ -236,7 +257,8 @@ class Recorder:
 
     def _resolve_or_give_up(self, request: RecordedRequest, status: int, now: float) -> RequestCells:
         try:
-            return self._resolve((request.method, request.template, status), request.prefix + request.path)
+            key = request.method, request.template, status
+            return self._resolve(key, self._series_of(request), request.prefix + request.path)
         except Exception:
             self._give_up(request, now)
             raise
@@ -277,9 +299,15 @@ class Recorder:
                 self._troubles.aborted(method, endpoint)
         request.exceptions = None
 
-    def _resolve(self, key: RequestKey, path: str = "") -> RequestCells:
+    def _series_of(self, request: RecordedRequest) -> RequestSeries:
+        for series in self._schemes.values():
+            if series.known[request.method] is request.known:
+                return series
+        return self._series
+
+    def _resolve(self, key: RequestKey, series: RequestSeries, path: str = "") -> RequestCells:
         with self._lock:
-            cells, is_its_own = self._series.resolve(key, path)
+            cells, is_its_own = series.resolve(key, path)
             if not is_its_own:
                 self._troubles.dropped(REQUESTS.name)
         return cells

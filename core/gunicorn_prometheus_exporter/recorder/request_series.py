@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Final
 
-from ..catalogue import CATALOGUE, OTHER, UNROUTED, Family
+from ..catalogue import BY_STATUS, CATALOGUE, OTHER, UNROUTED, Family
 from ..storage.segment import Segment
 from .exclusion import WITHOUT_ROUTE, Exclusion
 from .series import Cap, HistogramCells, counter_key, histogram_cells, histogram_sum_key
@@ -39,7 +40,8 @@ class RequestSeries:
     ``known`` is for look-ups without the lock: by method, endpoint and status, each in a dictionary of its own, since
     a key of three parts costs more to make than three look-ups. Label sets over the cap get the cells of the endpoint
     ``__other__`` and are not remembered, however many there are. What the ``exclusion`` judges by its path is not in
-    ``known`` either, so there each request comes by here.
+    ``known`` either, so there each request comes by here. With ``by_status`` histograms are by status and URL
+    scheme too, in families of their own.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class RequestSeries:
         cap: int,
         first_byte: bool,
         exclusion: Exclusion | None,
+        by_status: bool,
     ) -> None:
         self.known: dict[str, KnownEndpoints] = {method: {} for method in methods}
         self._judged_by_path: dict[str, KnownEndpoints] = {method: {} for method in self.known}
@@ -65,7 +68,20 @@ class RequestSeries:
         self._first_byte = first_byte
         self._cap = Cap(cap)
         self._cap.count_existing(counters, REQUESTS)
-        self._cap.count_existing(histograms, DURATION)
+        self._by_status = by_status
+        self._scheme = ""
+        self._duration, self._received, self._sent = (
+            BY_STATUS[family.name] if by_status else family for family in (DURATION, RECEIVED, SENT)
+        )
+        self._cap.count_existing(histograms, self._duration)
+
+    def of_scheme(self, scheme: str) -> RequestSeries:
+        """The same for requests of this URL scheme: with cells of its own, and one cap for all."""
+        other = copy.copy(self)
+        other._scheme = scheme
+        other.known = {method: {} for method in self.known}
+        other._judged_by_path = {method: {} for method in self.known}
+        return other
 
     def resolve(self, key: RequestKey, path: str) -> tuple[RequestCells, bool]:
         """The cells of ``key``, and whether it has its own (else they are ``__other__``'s)."""
@@ -104,20 +120,28 @@ class RequestSeries:
 
     def _admit(self, method: str, endpoint: str, status: int) -> tuple[Family, ...] | None:
         """The families in which it would be a new label set, None if that is one too many."""
-        labels = {"method": method, "endpoint": endpoint}
-        if endpoint == OTHER or counter_key(REQUESTS, {**labels, "status": f"{status:03}"}) in self._counters:
+        if endpoint == OTHER:
             return ()
-        is_new_endpoint = histogram_sum_key(DURATION, labels) not in self._histograms
-        if not self._cap.admits(REQUESTS) or (is_new_endpoint and not self._cap.admits(DURATION)):
-            return None
-        return (REQUESTS, DURATION) if is_new_endpoint else (REQUESTS,)
+        labels = {"method": method, "endpoint": endpoint, "status": f"{status:03}"}
+        new = []
+        if counter_key(REQUESTS, labels) not in self._counters:
+            new.append(REQUESTS)
+        if histogram_sum_key(self._duration, self._labels(method, endpoint, status)) not in self._histograms:
+            new.append(self._duration)
+        return tuple(new) if all(map(self._cap.admits, new)) else None
+
+    def _labels(self, method: str, endpoint: str, status: int) -> dict[str, str]:
+        """Those of the histograms."""
+        labels = {"method": method, "endpoint": endpoint}
+        return {**labels, "status": f"{status:03}", "scheme": self._scheme} if self._by_status else labels
 
     def _make(self, key: RequestKey) -> RequestCells:
         method, endpoint, status = key
         labels = {"method": method, "endpoint": endpoint or UNROUTED}
-        duration = histogram_cells(self._histograms, DURATION, labels)
-        received = histogram_cells(self._histograms, RECEIVED, labels)
-        sent = histogram_cells(self._histograms, SENT, labels)
+        by_status = self._labels(method, endpoint or UNROUTED, status)
+        duration = histogram_cells(self._histograms, self._duration, by_status)
+        received = histogram_cells(self._histograms, self._received, by_status)
+        sent = histogram_cells(self._histograms, self._sent, by_status)
         first_byte = histogram_cells(self._histograms, FIRST_BYTE, labels) if self._first_byte else None
         request = self._counters.index(counter_key(REQUESTS, {**labels, "status": f"{status:03}"}))
         cells: RequestCells = (request, *duration, *received, *sent, first_byte)

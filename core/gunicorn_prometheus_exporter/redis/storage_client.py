@@ -24,7 +24,12 @@ class RedisStorageClient(Collector):
     def __init__(self, settings: Settings | None = None, *, scope: str | None = None) -> None:
         settings = settings or read_settings(os.environ)
         self._fleet = fleet_of(settings, scope=scope or settings.redis_scope or "fleet")
-        self._scraper = Scraper(self._fleet, legacy=settings.legacy_metrics, constant_labels=settings.constant_labels)
+        self._scraper = Scraper(
+            self._fleet,
+            legacy=settings.legacy_metrics,
+            naming=settings.naming,
+            constant_labels=settings.constant_labels,
+        )
 
     def collect(self) -> Iterable[Metric]:
         """The families, as they are now. Raises RedisTrouble if Redis does not answer within the timeout."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from ..catalogue import CATALOGUE, INTERNAL
+from collections.abc import Iterable
+
+from ..catalogue import CATALOGUE, INTERNAL, Family
 from .entries import Labels
 from .families import owned_names
 
 
 class Claims:
-    """Gives names to families, first come, first served; those of the catalogue are taken from the start."""
+    """Gives names to families, first come, first served. Those of the catalogue, and ``more``, have theirs already."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: Iterable[Family] = ()) -> None:
         self._owners: dict[str, str] = {}
-        for family in (*CATALOGUE.values(), *INTERNAL.values()):
+        for family in (*CATALOGUE.values(), *INTERNAL.values(), *more):
             self.take(family.name, family.kind)
 
     def take(self, name: str, kind: str) -> bool:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from prometheus_client.utils import floatToGoString
 
-from ..catalogue import CATALOGUE, ESCAPED_EXCEPTIONS, SLOT_EXITS
+from ..catalogue import BY_STATUS, CATALOGUE, ESCAPED_EXCEPTIONS, SLOT_EXITS
 from ..storage.names import SegmentName
 from .claims import fits_catalogue
 from .entries import Key, Labels
@@ -28,6 +28,7 @@ _HISTOGRAMS = {
     "gunicorn_http_request_size_bytes": "gunicorn_worker_request_size_bytes",
     "gunicorn_http_response_size_bytes": "gunicorn_worker_response_size_bytes",
 }
+_HISTOGRAMS |= {BY_STATUS[name].name: family for name, family in _HISTOGRAMS.items()}
 _REQUESTS = "gunicorn_http_requests"
 _EXCEPTIONS = "gunicorn_http_exceptions"
 _SIGNALS = "gunicorn_master_signals"

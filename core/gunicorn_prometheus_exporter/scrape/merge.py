@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..storage.names import SegmentName
 from .claims import Claims
 from .families import Family
+from .naming import Naming
 from .plan import Plan, make_plan
 from .reader import Layout, Reading
 
@@ -24,12 +25,14 @@ class Merged:
 class Merger:
     """Merges; keeps the plan as long as the segments have the same entries, and the result while nothing changes.
 
-    Families in ``hidden`` are left out; those in ``made_here`` count only if they were derived.
+    Families in ``hidden`` are left out; those in ``made_here`` count only if they were derived. ``naming`` says by what
+    names all are shown.
     """
 
-    def __init__(self, *, hidden: frozenset[str], made_here: frozenset[str]) -> None:
+    def __init__(self, *, hidden: frozenset[str], made_here: frozenset[str], naming: Naming) -> None:
         self._hidden = hidden
         self._made_here = made_here
+        self._naming = naming
         self._planned_for: list[tuple[SegmentName, Layout]] | None = None
         self._plan: Plan | None = None
         self._readings: list[Reading] = []
@@ -51,6 +54,8 @@ class Merger:
     def _plan_for(self, recorded: Sequence[Reading], derived: Sequence[Reading]) -> Plan:
         wanted = [(reading.name, reading.layout) for reading in (*recorded, *derived)]
         if self._plan is None or wanted != self._planned_for:
-            self._plan = make_plan(recorded, derived, hidden=self._hidden, made_here=self._made_here)
+            self._plan = make_plan(
+                recorded, derived, hidden=self._hidden, made_here=self._made_here, naming=self._naming
+            )
             self._planned_for = wanted
         return self._plan

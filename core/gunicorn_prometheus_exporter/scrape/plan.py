@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from ..catalogue import CATALOGUE
 from ..storage.names import Origin, SegmentName
 from .claims import Claims, fits_catalogue
 from .entries import Key, Labels
 from .families import Series, Shape
 from .modes import NEVER, UNSET, Combine, Slots, combination, is_by_owner
+from .naming import Naming
 from .outputs import Histograms, Information, MostRecent, Output, Plain, States
 from .reader import Layout, Reading, holds_newest
 
@@ -39,14 +39,19 @@ class Plan:
 
 
 def make_plan(
-    recorded: Sequence[Reading], derived: Sequence[Reading], *, hidden: frozenset[str], made_here: frozenset[str]
+    recorded: Sequence[Reading],
+    derived: Sequence[Reading],
+    *,
+    hidden: frozenset[str],
+    made_here: frozenset[str],
+    naming: Naming,
 ) -> Plan:
     """A plan for ``[*recorded, *derived]``.
 
     Of families that conflict the first one stays. Those in ``hidden`` are left out, those in ``made_here``
-    are only taken from ``derived``.
+    are only taken from ``derived``. ``naming`` says by what names all are shown.
     """
-    families = _Families(hidden, made_here)
+    families = _Families(hidden, made_here, naming)
     bundles: defaultdict[tuple[Layout, SegmentName, bool], list[int]] = defaultdict(list)
     for position, reading in enumerate([*recorded, *derived]):
         bundles[reading.layout, _merged_as(reading.name), position >= len(recorded)].append(position)
@@ -124,11 +129,12 @@ class _Draft:
 class _Families:
     """The families of a plan; decides which keys belong to one."""
 
-    def __init__(self, hidden: frozenset[str], made_here: frozenset[str]) -> None:
-        self.claims = Claims()
+    def __init__(self, hidden: frozenset[str], made_here: frozenset[str], naming: Naming) -> None:
+        self.claims = Claims(naming.families.values())
         self.conflicts: set[str] = set()
         self._hidden = hidden
         self._made_here = made_here
+        self._naming = naming
         self._drafts: dict[str, _Draft] = {}
         self._placed: defaultdict[tuple[SegmentName, bool], dict[Key, _Place]] = defaultdict(dict)
 
@@ -137,34 +143,33 @@ class _Families:
         placed = self._placed[name, derived]
         place = placed.get(key)
         if place is None:
-            draft = self._draft(name, key, derived)
+            named = self._naming.shown(key, name.kind)
+            draft = self._draft(name, named, owned=derived or key.family not in self._made_here)
             place = placed[key] = (
-                _Place(key, key.labels) if draft is None else draft.place(_shown(key, name), name.owner)
+                _Place(key, key.labels) if draft is None else draft.place(_shown(named, name), name.owner)
             )
         return place
 
     def drafts(self) -> Iterable[_Draft]:
         return self._drafts.values()
 
-    def _draft(self, name: SegmentName, key: Key, derived: bool) -> _Draft | None:
+    def _draft(self, name: SegmentName, key: Key, *, owned: bool) -> _Draft | None:
         if key.family in self._hidden:
             return None
         draft = self._drafts.get(key.family)
-        owned = derived or key.family not in self._made_here
         if owned and fits_catalogue(key.family, name.kind, key.group):
             if draft is None and self.claims.take(key.family, name.kind):
-                draft = self._drafts[key.family] = _new_draft(name, key)
+                draft = self._drafts[key.family] = self._new_draft(name, key)
             if draft is not None and (draft.name.kind, draft.name.mode) == (name.kind, name.mode):
                 return draft
         self.conflicts.add(f"{key.family} ({name.kind})")
         return None
 
-
-def _new_draft(name: SegmentName, key: Key) -> _Draft:
-    known = CATALOGUE.get(key.family)
-    if known is None:
-        return _Draft(name, key.family, key.help, "")
-    return _Draft(name, key.family, known.help, known.unit)
+    def _new_draft(self, name: SegmentName, key: Key) -> _Draft:
+        known = self._naming.described(key.family)
+        if known is None:
+            return _Draft(name, key.family, key.help, "")
+        return _Draft(name, key.family, known.help, known.unit)
 
 
 def _merged_as(name: SegmentName) -> SegmentName:

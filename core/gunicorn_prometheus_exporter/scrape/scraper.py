@@ -16,6 +16,7 @@ from .entries import Labels
 from .families import Family, in_order, restrict
 from .live import family_of, join
 from .merge import Merger
+from .naming import NAMINGS, active_requests
 from .openmetrics import conforming
 from .own import OWN, counted, own_families
 from .reader import Reader, Readings, ReadingSource
@@ -23,6 +24,7 @@ from .render import Renderer
 from .source import SegmentSource
 
 COMPONENT = "scrape"
+_ACTIVE = "http_server_active_requests"
 _LEGACY = frozenset(family.name for family in CATALOGUE.values() if family.section == "legacy")
 
 
@@ -37,9 +39,9 @@ def _ignore(component: str, error: BaseException) -> None:
 class Scraper:
     """Answers scrapes from ``source``. Thread-safe; scrapes run one after the other.
 
-    ``legacy`` adds the families of the catalogue's legacy section, and every sample gets ``constant_labels``. Each of
-    ``extra`` gives families from this process's memory. ``on_failure`` is told what went wrong without stopping the
-    scrape, each conflict of families once.
+    ``legacy`` adds the families of the catalogue's legacy section; ``naming`` is a name in `NAMINGS`; and every sample
+    gets ``constant_labels``. Each of ``extra`` gives families from this process's memory. ``on_failure`` is told what
+    went wrong without stopping the scrape, each conflict of families once.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Scraper:
         source: SegmentSource | ReadingSource,
         *,
         legacy: bool = True,
+        naming: str = "prometheus",
         constant_labels: Labels = (),
         extra: Sequence[Callable[[], Iterable[Metric]]] = (),
         on_failure: Callable[[str, BaseException], None] = _ignore,
@@ -57,10 +60,12 @@ class Scraper:
         self._on_failure = on_failure
         self._reader = Reader()
         self._deriver = Deriver() if legacy else None
-        self._merger = Merger(hidden=hidden, made_here=DERIVED | OWN)
+        self._naming = NAMINGS[naming]
+        made_here = DERIVED | OWN | self._naming.families.keys()
+        self._merger = Merger(hidden=hidden, made_here=made_here, naming=self._naming)
         self._constant = ConstantLabels(constant_labels) if constant_labels else None
         self._renderer = Renderer()
-        self._refused = hidden | DERIVED | OWN
+        self._refused = hidden | made_here
         self._reported: frozenset[str] = frozenset()
         self._duration = 0.0
         self._lock = threading.Lock()
@@ -100,6 +105,8 @@ class Scraper:
         families, conflicts = join(merged.families, live, merged.claims, self._refused)
         self._report(merged.conflicts.union(conflicts))
         own = own_families(duration=self._duration, unreadable=found.unreadable, size=found.size)
+        if _ACTIVE in self._naming.families:
+            own += active_requests(families)
         return in_order([*families, *own])
 
     def _labelled(self, families: list[Family]) -> list[Family]:

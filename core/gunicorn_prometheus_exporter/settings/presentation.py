@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kinds import LABELS
+from .kinds import LABELS, choice
 from .setting import setting
 
 
@@ -12,6 +12,13 @@ from .setting import setting
 class PresentationSettings:
     """How what is recorded is shown when it is scraped. See [Labels and names](presentation.md)."""
 
+    naming: str = setting(
+        "prometheus",
+        "naming",
+        "PROMETHEUS_NAMING",
+        choice("prometheus", "otel"),
+        "otel: durations, sizes and active requests by the names of OpenTelemetry's conventions for HTTP.",
+    )
     constant_labels: tuple[tuple[str, str], ...] = setting(
         (),
         "constant_labels",

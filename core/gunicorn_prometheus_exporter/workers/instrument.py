@@ -32,7 +32,7 @@ def instrumented(app: WSGIApp, recorder: Recorder, failures: Failures) -> WSGIAp
     The application's iterable is returned unwrapped: Gunicorn sends a ``wsgi.file_wrapper`` with sendfile only if it
     sees it itself.
     """
-    begin = recorder.begin
+    begin = recorder.beginning
 
     def instrumented_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:

@@ -23,7 +23,7 @@ class InstrumentedASGIApp:
     def __init__(self, app: ASGIApplication, recorder: ASGIRecorder, failures: Failures) -> None:
         self.app = app
         self._begin: dict[str, Callable[..., ASGIRequest | WebSocket]] = {
-            "http": recorder.begin_request,
+            "http": recorder.beginning_of_request,
             "websocket": recorder.begin_websocket,
         }
         self._failures = failures

@@ -46,6 +46,11 @@ gunicorn_worker_exits_total{reason="crash"} 0
 gunicorn_listener_backlog{listener="http://x"} 7
 gunicorn_listener_backlog_limit{listener="http://x"} 2048
 """
+NAMES = {
+    "gunicorn_http_request_duration_seconds": "http_server_request_duration_seconds",
+    "gunicorn_http_request_size_bytes": "http_server_request_body_size_bytes",
+    "gunicorn_http_response_size_bytes": "http_server_response_body_size_bytes",
+}
 
 
 def test_two_scrapes_make_a_picture() -> None:
@@ -85,3 +90,19 @@ def test_what_an_application_says_of_itself_is_not_parsed() -> None:
 )
 def test_quantiles_are_those_of_promql(buckets: dict[float, float], share: float, value: float) -> None:
     assert quantile(buckets, share) == pytest.approx(value, nan_ok=True)
+
+
+def test_by_the_conventions() -> None:
+    """With ``naming: otel`` the picture is the same; where our names are there too, the others are an application's."""
+    shown = picture(parse(BEFORE, 100.0), parse(NOW, 102.0))
+    theirs = NOW
+    for ours, name in NAMES.items():
+        theirs = theirs.replace(f"{ours}_", f"{name}_")
+    lines = theirs.splitlines()
+    for index, line in enumerate(lines):
+        if line.startswith("http_server_"):
+            lines[index] = line.replace("endpoint=", "http_route=").replace("method=", "http_request_method=")
+    types = [f"# TYPE {name} histogram" for name in NAMES.values()]
+    assert picture(parse(BEFORE, 100.0), parse("\n".join([*types, *lines]) + "\n", 102.0)) == shown
+    both = NOW + "\n".join([*types, *(line for line in lines if line.startswith("http_server_"))]) + "\n"
+    assert picture(parse(BEFORE, 100.0), parse(both, 102.0)) == shown

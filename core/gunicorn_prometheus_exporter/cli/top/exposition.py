@@ -9,9 +9,19 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from ...catalogue import OTHER, UNROUTED
+
 Labels = frozenset[tuple[str, str]]
 
 _OURS: Final = "gunicorn_"
+_DURATION: Final = "gunicorn_http_request_duration_seconds"
+_NAMES: Final = {
+    "http_server_request_duration_seconds": _DURATION,
+    "http_server_request_body_size_bytes": "gunicorn_http_request_size_bytes",
+    "http_server_response_body_size_bytes": "gunicorn_http_response_size_bytes",
+}
+"""What the setting ``naming: otel`` calls otherwise."""
+_LABELS: Final = {"http_request_method": "method", "http_route": "endpoint", "http_response_status_code": "status"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +43,28 @@ class Exposition:
 def parse(text: str, at: float) -> Exposition:
     """What ``text`` says, of Gunicorn alone. Raises ValueError if it is no exposition."""
     samples: dict[str, dict[Labels, float]] = defaultdict(dict)
-    for family in text_string_to_metric_families("\n".join(_own_lines(text))):
+    # Where both are, the others are an application's.
+    names = {} if f"\n{_DURATION}_bucket" in text else _NAMES
+    for family in text_string_to_metric_families("\n".join(_own_lines(text, (_OURS, *names)))):
         for sample in family.samples:
-            samples[sample.name][frozenset(sample.labels.items())] = sample.value
+            name, _, suffix = sample.name.rpartition("_")
+            if name in names:
+                samples[f"{names[name]}_{suffix}"][_our_labels(sample.labels)] = sample.value
+            else:
+                samples[sample.name][frozenset(sample.labels.items())] = sample.value
     return Exposition(at, samples)
 
 
-def _own_lines(text: str) -> Iterator[str]:
+def _our_labels(labels: Mapping[str, str]) -> Labels:
+    without_route = OTHER if "otel_metric_overflow" in labels else UNROUTED
+    named = {_LABELS.get(name, name): value for name, value in labels.items()}
+    return frozenset({"endpoint": without_route, **named}.items())
+
+
+def _own_lines(text: str, prefixes: tuple[str, ...]) -> Iterator[str]:
     """The lines about Gunicorn: an application may have many metrics of its own, and parsing takes time."""
     for line in text.splitlines():
         name = line.split(" ", 3)[2] if line.startswith("# ") and line.count(" ") > 1 else line
-        if name.startswith(_OURS):
+        if name.startswith(prefixes):
             yield line
     yield ""

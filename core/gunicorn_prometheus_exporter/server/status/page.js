@@ -23,6 +23,13 @@
       "memory_pss_bytes", "start_time_seconds"].map((name) => WORKER + name),
     ...["errors_total", "redis_up", "dropped_series_total", "unreadable_segments"].map((name) => EXPORTER + name),
   ];
+  // With `naming: otel` the same is called so.
+  const CONVENTIONS = {
+    http_server_request_duration_seconds_bucket: HTTP + "request_duration_seconds_bucket",
+    http_server_request_body_size_bytes_sum: HTTP + "request_size_bytes_sum",
+    http_server_response_body_size_bytes_sum: HTTP + "response_size_bytes_sum",
+  };
+  NAMES.push(...Object.keys(CONVENTIONS));
   const SOURCE = "metrics?" + NAMES.map((name) => `name[]=${name}`).join("&");
   const CRASHES = ["crash", "signal", "boot_error", "app_load_error", "unknown", "sigkill", "timeout"];
 
@@ -44,6 +51,9 @@
       take(found[1], labels, numeric(found[3]));
     }
   }
+
+  const conventional = ({ http_request_method: method, http_route: route, otel_metric_overflow: over, le }) =>
+    ({ method, endpoint: route ?? (over ? "__other__" : "__unrouted__"), le });
 
   const add = (map, key, value) => map.set(key, (map.get(key) ?? 0) + value);
   const sum = (map) => { let total = 0; for (const value of map?.values() ?? []) total += value; return total; };
@@ -105,7 +115,13 @@
 
     static of(text, at) {
       const snapshot = new Snapshot(at);
-      parse(text, (name, labels, value) => snapshot.take(name, labels, value));
+      // Where both are, the others are an application's.
+      const isOurs = text.includes(`\n${HTTP}request_duration_seconds_bucket`);
+      parse(text, (name, labels, value) => {
+        const called = CONVENTIONS[name];
+        if (!called) snapshot.take(name, labels, value);
+        else if (!isOurs) snapshot.take(called, conventional(labels), value);
+      });
       snapshot.prune();
       return snapshot;
     }
