@@ -358,6 +358,15 @@ CATALOGUE: Final = _catalogue(
     ),
 )
 
+BY_WORKER: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "gunicorn_worker_request_duration_seconds": "gunicorn_http_request_duration_seconds",
+        "gunicorn_worker_request_size_bytes": "gunicorn_http_request_size_bytes",
+        "gunicorn_worker_response_size_bytes": "gunicorn_http_response_size_bytes",
+    }
+)
+"""The histograms that are derived, and from which ones."""
+
 ESCAPED_EXCEPTIONS: Final = _legacy(
     "gunicorn_http_escaped_exceptions",
     "counter",

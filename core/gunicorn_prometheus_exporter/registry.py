@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from . import process
+from .scrape.buckets import buckets_shown
 from .scrape.directory import DirectorySource
 from .scrape.scraper import Scraper
 from .scrape.source import SegmentSource
@@ -34,7 +35,11 @@ class _Segments(Collector):
         if place != self._place or self._scraper is None:
             source: SegmentSource = DirectorySource(str(place)) if store is None else source_of(store)
             self._scraper = Scraper(
-                source, legacy=settings.legacy_metrics, naming=settings.naming, constant_labels=settings.constant_labels
+                source,
+                legacy=settings.legacy_metrics,
+                naming=settings.naming,
+                constant_labels=settings.constant_labels,
+                buckets=buckets_shown(settings, given=here.settings is None),
             )
             self._place = place
         return self._scraper.collect()

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 
 from .catalogue import CATALOGUE
 from .failures import Failures
+from .scrape.buckets import buckets_shown
 from .scrape.directory import DirectorySource
 from .scrape.reader import ReadingSource
 from .scrape.scraper import Scraper
@@ -105,6 +106,7 @@ class Standalone:
             legacy=settings.legacy_metrics,
             naming=settings.naming,
             constant_labels=settings.constant_labels,
+            buckets=buckets_shown(settings, given=True),
             extra=[self._stored.metrics, self._errors],
             on_failure=self._failures.report,
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.e2e.exposition import Exposition
 from tests.e2e.harness import Gunicorn, wait_until
 from tests.e2e.stored import stored_by
 from tests.e2e.test_settings import APP, LOAD, yaml_text
@@ -48,10 +49,21 @@ def test_sampler_interval(gunicorn: START) -> None:
     assert len(looks) >= 3
 
 
-@pytest.mark.setting("excluded_endpoints")
+DURATION = "gunicorn_http_request_duration_seconds"
+SIZE = "gunicorn_http_response_size_bytes"
+
+
+def bounds(seen: Exposition, family: str) -> set[str]:
+    return seen.label_values(f"{family}_bucket", "le")
+
+
+@pytest.mark.setting("excluded_endpoints", "buckets")
 def test_traffic(gunicorn: START) -> None:
     """What of the requests is recorded."""
-    settings: dict[str, object] = {"excluded_endpoints": ["/healthz", "/plain/health", "/raise"]}
+    settings: dict[str, object] = {
+        "excluded_endpoints": ["/healthz", "/plain/health", "/raise"],
+        "buckets": {SIZE: [2, 4]},
+    }
     server = gunicorn(ROUTED, conf=LOAD, files={"exporter.yml": yaml_text(settings)})
     for path in ("/healthz", "/plain/health", "/plain/other", "/users", "/raise"):
         server.get(path)
@@ -62,6 +74,17 @@ def test_traffic(gunicorn: START) -> None:
     assert seen.total("gunicorn_http_exceptions_total") == seen.total("gunicorn_worker_failed_requests_total") == 0
     assert seen.total("gunicorn_worker_requests_in_progress") == 0
 
-    reload_with(server, {})
+    assert bounds(seen, SIZE) == {"2.0", "4.0", "+Inf"}
+    assert seen.value(f"{SIZE}_bucket", endpoint="/users", le="4.0") == 1
+    assert seen.total(f"{SIZE}_bucket", le="2.0") == 0
+
+    reload_with(server, {"buckets": {SIZE: [3, 5], DURATION: [0.1, 30]}})
     server.get("/healthz")
-    server.scrape_until(lambda e: e.total("gunicorn_http_requests_total", endpoint="/healthz") == 1)
+    server.get("/users")
+    seen = server.scrape_until(lambda e: e.total("gunicorn_http_requests_total", endpoint="/healthz") == 1)
+    assert bounds(seen, SIZE) == {"3.0", "5.0", "+Inf"}
+    buckets = [seen.value(f"{SIZE}_bucket", endpoint="/users", le=le) for le in ("3.0", "5.0", "+Inf")]
+    assert buckets == [1, 2, 2]
+    assert seen.value(f"{SIZE}_sum", endpoint="/users") == 6
+    assert bounds(seen, DURATION) == bounds(seen, "gunicorn_worker_request_duration_seconds") | {"30.0", "+Inf"}
+    assert seen.total("gunicorn_worker_request_duration_seconds_bucket", le="30.0") == 4

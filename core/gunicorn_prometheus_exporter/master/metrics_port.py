@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client.core import Metric
 
 from ..failures import Failures
+from ..scrape.buckets import buckets_shown
 from ..scrape.reader import ReadingSource
 from ..scrape.scraper import Scraper
 from ..scrape.source import SegmentSource
@@ -126,6 +127,7 @@ class MetricsPort:
             legacy=self._settings.legacy_metrics,
             naming=self._settings.naming,
             constant_labels=self._settings.constant_labels,
+            buckets=buckets_shown(self._settings),
             extra=self._extra,
             on_failure=self._failures.count,
         )
@@ -133,4 +135,4 @@ class MetricsPort:
 
 def _look(settings: Settings) -> tuple[object, ...]:
     """What a scraper depends on."""
-    return settings.legacy_metrics, settings.naming, settings.constant_labels
+    return settings.legacy_metrics, settings.naming, settings.constant_labels, settings.buckets

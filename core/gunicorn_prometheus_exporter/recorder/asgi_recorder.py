@@ -78,9 +78,7 @@ class ASGIRecorder(Recorder):
         self.server = server
         self.times_first_byte = settings.time_to_first_byte
         self.unrouted: list[NameUnrouted] = []
-        self.websockets = WebSocketSeries(
-            segments, cap=settings.max_series, error_types=settings.max_error_types, dropped=self._dropped
-        )
+        self.websockets = WebSocketSeries(segments, settings, self._dropped)
         self._cfg = cfg
 
     def begin_request(self, scope: dict[str, Any], receive: Receive, send: Send) -> ASGIRequest:

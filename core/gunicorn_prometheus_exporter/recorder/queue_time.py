@@ -8,7 +8,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..catalogue import CATALOGUE, DURATION_BUCKETS
+from ..catalogue import CATALOGUE
+from ..settings import Settings
 from ..storage.segment import Segment
 from .series import HistogramCells, histogram_cells
 
@@ -42,7 +43,8 @@ def queue_seconds(header: str, now: float) -> float | None:
 class QueueTime:
     """Records the queue time of requests whose peer ``is_trusted`` (it is given Gunicorn's request)."""
 
-    def __init__(self, histograms: Segment, is_trusted: Callable[[Any], bool]) -> None:
+    def __init__(self, histograms: Segment, is_trusted: Callable[[Any], bool], settings: Settings) -> None:
+        self._family = settings.in_force(_QUEUE_SECONDS)
         self._histograms = histograms
         self._is_trusted = is_trusted
         self._cells: HistogramCells | None = None
@@ -59,7 +61,7 @@ class QueueTime:
         if seconds is None or not self._is_trusted(request):
             return
         if self._cells is None:
-            self._cells = histogram_cells(self._histograms, _QUEUE_SECONDS, {})
+            self._cells = histogram_cells(self._histograms, self._family, {})
         cells = self._histograms.cells
-        cells[self._cells.buckets[bisect_left(DURATION_BUCKETS, seconds)]] += 1.0
+        cells[self._cells.buckets[bisect_left(self._family.buckets, seconds)]] += 1.0
         cells[self._cells.sum] += seconds

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Final
 
-from ..catalogue import CATALOGUE, DURATION_BUCKETS, OTHER_METHOD, SIZE_BUCKETS, UNROUTED
+from ..catalogue import CATALOGUE, OTHER_METHOD, UNROUTED
 from ..gil import one_at_a_time
 from ..gunicorn_versions import body_meter, peer_is_trusted
 from ..settings import Settings
@@ -18,7 +18,7 @@ from .exclusion import Exclusion
 from .outcome import Outcome, failed_outcome, page_bytes, response_status
 from .queue_time import QueueTime
 from .request import RecordedRequest, TimedRequest
-from .request_series import REQUESTS, RequestCells, RequestKey, RequestSeries
+from .request_series import DURATION, FIRST_BYTE, RECEIVED, REQUESTS, SENT, RequestCells, RequestKey, RequestSeries
 from .series import HistogramCells, counter_key, gauge_key
 from .troubles import Troubles
 
@@ -26,10 +26,13 @@ _IN_PROGRESS: Final = CATALOGUE["gunicorn_worker_requests_in_progress"]
 _REQUEST_SECONDS: Final = CATALOGUE["gunicorn_worker_request_seconds"]
 
 _SCHEMES: Final = ("http", "https")
-_SHORT: Final = DURATION_BUCKETS[0]
 
-_BUCKET_OF_BITS: Final = tuple(bisect_left(SIZE_BUCKETS, 1 << bits) for bits in range(65))
-"""The bucket of each size of which ``size - 1`` has that many bits: all bounds are powers of two."""
+
+def bucket_of_bits(bounds: tuple[float, ...]) -> tuple[int, ...] | None:
+    """The bucket of each size of which ``size - 1`` has that many bits; None unless all bounds are powers of two."""
+    if not all(bound.is_integer() and bound >= 2.0 and int(bound).bit_count() == 1 for bound in bounds):
+        return None
+    return tuple(bisect_left(bounds, 1 << bits) for bits in range(65))
 
 
 Begin = Callable[[Mapping[str, Any], Callable[..., Any]], RecordedRequest]
@@ -53,17 +56,19 @@ class Recorder:
         self._series = RequestSeries(
             self._counters,
             self._histograms,
-            (*settings.methods, OTHER_METHOD),
-            cap=settings.max_series,
-            first_byte=settings.time_to_first_byte,
-            exclusion=self.exclusion,
-            by_status=settings.naming == "otel",
+            settings,
+            self.exclusion,
         )
         self._schemes = (
             {scheme: self._series.of_scheme(scheme) for scheme in _SCHEMES} if settings.naming == "otel" else {}
         )
+        self._durations = settings.in_force(DURATION).buckets
+        self._first_bytes = settings.in_force(FIRST_BYTE).buckets
+        self._short = self._durations[0]
+        self._receiveds, self._sents = settings.in_force(RECEIVED).buckets, settings.in_force(SENT).buckets
+        self._received_of_bits, self._sent_of_bits = bucket_of_bits(self._receiveds), bucket_of_bits(self._sents)
         self._troubles = Troubles(self._counters, cap=settings.max_series, error_types=settings.max_error_types)
-        self._queue_time = QueueTime(self._histograms, peer_is_trusted)
+        self._queue_time = QueueTime(self._histograms, peer_is_trusted, settings)
         self._request_class = TimedRequest if settings.time_to_first_byte else RecordedRequest
         by_method = {method: (method, encoded_method(method), known) for method, known in self._series.known.items()}
         self._other_method = by_method.pop(OTHER_METHOD)
@@ -206,7 +211,7 @@ class Recorder:
         with self._lock:
             self._counters.cells[index] += 1.0
             if buckets is not None:
-                self._histograms.cells[buckets[bisect_left(DURATION_BUCKETS, elapsed)]] += 1.0
+                self._histograms.cells[buckets[bisect_left(self._durations, elapsed)]] += 1.0
                 self._histograms.cells[total] += elapsed
             self._counters.cells[self._request_seconds_cell] += elapsed
             if not unfinished.status and not (self.exclusion and self.exclusion.covers_template(endpoint)):
@@ -221,11 +226,21 @@ class Recorder:
         duration = now - request.start
         # The shorter a request, the more it counts what its measuring costs: so the first bucket is found at once.
         if durations is not None:
-            duration_bucket = durations[0 if duration <= _SHORT else bisect_left(DURATION_BUCKETS, duration)]
+            duration_bucket = durations[0 if duration <= self._short else bisect_left(self._durations, duration)]
         if receiveds is not None:
-            received_bucket = receiveds[_BUCKET_OF_BITS[(received - 1).bit_length()]] if received else receiveds[0]
+            of_bits = self._received_of_bits
+            if not received:
+                received_bucket = receiveds[0]
+            elif of_bits is not None:
+                received_bucket = receiveds[of_bits[(received - 1).bit_length()]]
+            else:
+                received_bucket = receiveds[bisect_left(self._receiveds, received)]
         if sents is not None:
-            sent_bucket = sents[_BUCKET_OF_BITS[(sent - 1).bit_length()]]
+            of_bits = self._sent_of_bits
+            if of_bits is not None:
+                sent_bucket = sents[of_bits[(sent - 1).bit_length()]]
+            else:
+                sent_bucket = sents[bisect_left(self._sents, sent)]
         cell, journal = request.cell, request.journal
         words, doubles, status_word = journal.words, journal.doubles, cell[0]
         counters, histograms, gauges = self._counters.cells, self._histograms.cells, self._gauges.cells
@@ -281,7 +296,7 @@ class Recorder:
             journal.free.append(cell)
 
     def _observe(self, cells: HistogramCells, seconds: float) -> None:
-        bucket = cells.buckets[bisect_left(DURATION_BUCKETS, seconds)]
+        bucket = cells.buckets[bisect_left(self._first_bytes, seconds)]
         histograms = self._histograms.cells
         histograms[bucket] += 1.0
         histograms[cells.sum] += seconds

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
-from ..catalogue import BY_STATUS, CATALOGUE, OTHER, UNROUTED, Family
+from ..catalogue import BY_STATUS, CATALOGUE, OTHER, OTHER_METHOD, UNROUTED, Family
+from ..settings import Settings
 from ..storage.segment import Segment
 from .exclusion import WITHOUT_ROUTE, Exclusion
 from .series import Cap, HistogramCells, counter_key, histogram_cells, histogram_sum_key
@@ -40,7 +41,7 @@ class RequestSeries:
     ``known`` is for look-ups without the lock: by method, endpoint and status, each in a dictionary of its own, since
     a key of three parts costs more to make than three look-ups. Label sets over the cap get the cells of the endpoint
     ``__other__`` and are not remembered, however many there are. What the ``exclusion`` judges by its path is not in
-    ``known`` either, so there each request comes by here. With ``by_status`` histograms are by status and URL
+    ``known`` either, so there each request comes by here. With OpenTelemetry's naming histograms are by status and URL
     scheme too, in families of their own.
     """
 
@@ -48,30 +49,26 @@ class RequestSeries:
         self,
         counters: Segment,
         histograms: Segment,
-        methods: Iterable[str],
-        *,
-        cap: int,
-        first_byte: bool,
+        settings: Settings,
         exclusion: Exclusion | None,
-        by_status: bool,
     ) -> None:
-        self.known: dict[str, KnownEndpoints] = {method: {} for method in methods}
+        self.known: dict[str, KnownEndpoints] = {method: {} for method in (*settings.methods, OTHER_METHOD)}
         self._judged_by_path: dict[str, KnownEndpoints] = {method: {} for method in self.known}
         self._exclusion = exclusion
         self._excluded: RequestCells | None = None
-        self._most_excluded = cap
+        self._most_excluded = settings.max_series
         if exclusion is not None:
             excluded = counters.index(counter_key(EXCLUDED_REQUESTS, {}))
             self._excluded = (excluded, None, 0, None, 0, None, 0, None)
         self._counters = counters
         self._histograms = histograms
-        self._first_byte = first_byte
-        self._cap = Cap(cap)
+        self._first_byte = settings.in_force(FIRST_BYTE) if settings.time_to_first_byte else None
+        self._cap = Cap(settings.max_series)
         self._cap.count_existing(counters, REQUESTS)
-        self._by_status = by_status
+        self._by_status = settings.naming == "otel"
         self._scheme = ""
         self._duration, self._received, self._sent = (
-            BY_STATUS[family.name] if by_status else family for family in (DURATION, RECEIVED, SENT)
+            self._recorded_as(settings.in_force(family)) for family in (DURATION, RECEIVED, SENT)
         )
         self._cap.count_existing(histograms, self._duration)
 
@@ -104,6 +101,9 @@ class RequestSeries:
     def _find(self, key: RequestKey) -> RequestCells | None:
         method, endpoint, status = key
         return self._shelf(method, endpoint).get(endpoint, {}).get(status)
+
+    def _recorded_as(self, family: Family) -> Family:
+        return replace(BY_STATUS[family.name], buckets=family.buckets) if self._by_status else family
 
     def _shelf(self, method: str, endpoint: str | None) -> KnownEndpoints:
         by_path = self._exclusion is not None and endpoint in WITHOUT_ROUTE
@@ -142,7 +142,7 @@ class RequestSeries:
         duration = histogram_cells(self._histograms, self._duration, by_status)
         received = histogram_cells(self._histograms, self._received, by_status)
         sent = histogram_cells(self._histograms, self._sent, by_status)
-        first_byte = histogram_cells(self._histograms, FIRST_BYTE, labels) if self._first_byte else None
+        first_byte = histogram_cells(self._histograms, self._first_byte, labels) if self._first_byte else None
         request = self._counters.index(counter_key(REQUESTS, {**labels, "status": f"{status:03}"}))
         cells: RequestCells = (request, *duration, *received, *sent, first_byte)
         self._shelf(method, endpoint).setdefault(endpoint, {})[status] = cells

@@ -6,8 +6,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ..catalogue import CATALOGUE, OTHER, UNROUTED, WEBSOCKET_DURATION_BUCKETS
+from ..catalogue import CATALOGUE, OTHER, UNROUTED, Family
 from ..note import NotedException
+from ..settings import Settings
 from ..storage.segments import Segments
 from .request_series import EXCLUDED_REQUESTS
 from .series import BoundedNames, Cap, CappedCounter, counter_key, gauge_key, histogram_cells
@@ -34,14 +35,15 @@ def close_code_label(code: int) -> str:
 class WebSocketCells:
     """The numbers of one endpoint's websockets."""
 
-    def __init__(self, segments: Segments, endpoint: str) -> None:
+    def __init__(self, segments: Segments, endpoint: str, duration: Family) -> None:
+        self._bounds = duration.buckets
         self.endpoint = endpoint
         self._counters = segments.get("counter")
         self._histograms = segments.get("histogram")
         self._gauges = segments.get("gauge", "livesum")
         labels = {"endpoint": endpoint}
         self._open = self._gauges.index(gauge_key(_OPEN, labels))
-        self._duration = histogram_cells(self._histograms, _DURATION, labels)
+        self._duration = histogram_cells(self._histograms, duration, labels)
         self._received, self._received_bytes = self._flow({**labels, "direction": "received"})
         self._sent, self._sent_bytes = self._flow({**labels, "direction": "sent"})
         # Endpoints are counted by this one, so one that there was no room for does not count.
@@ -64,7 +66,7 @@ class WebSocketCells:
     def closed(self, seconds: float) -> None:
         self._gauges.cells[self._open] -= 1.0
         cells = self._histograms.cells
-        cells[self._duration.buckets[bisect_left(WEBSOCKET_DURATION_BUCKETS, seconds)]] += 1.0
+        cells[self._duration.buckets[bisect_left(self._bounds, seconds)]] += 1.0
         cells[self._duration.sum] += seconds
 
     def _flow(self, labels: dict[str, str]) -> tuple[int, int]:
@@ -75,10 +77,13 @@ class WebSocketCells:
 class WebSocketSeries:
     """Counts the websockets of one worker. For its event loop only: not thread-safe.
 
-    ``cap`` is how many endpoints there may be, others are ``__other__``, and how many label sets of what ends them.
+    ``max_series`` is how many endpoints there may be, others are ``__other__``, and how many label sets of what ends
+    them.
     """
 
-    def __init__(self, segments: Segments, *, cap: int, error_types: int, dropped: Callable[[str], None]) -> None:
+    def __init__(self, segments: Segments, settings: Settings, dropped: Callable[[str], None]) -> None:
+        cap = settings.max_series
+        self._duration = settings.in_force(_DURATION)
         self._segments = segments
         self._dropped = dropped
         counters = segments.get("counter")
@@ -89,7 +94,7 @@ class WebSocketSeries:
         self._closed = CappedCounter(counters, _CLOSED, cap, ["endpoint"])
         self._excluded = CappedCounter(counters, EXCLUDED_REQUESTS, cap, [])
         self._exceptions = CappedCounter(counters, _EXCEPTIONS, cap, ["endpoint", "error_type"])
-        self._error_types = BoundedNames(error_types)
+        self._error_types = BoundedNames(settings.max_error_types)
 
     def cells(self, template: str | None) -> WebSocketCells:
         """The numbers of the endpoint ``template``, None if nobody named it. Raises SegmentFullError, OSError."""
@@ -99,7 +104,7 @@ class WebSocketSeries:
             endpoint = self._admitted(endpoint)
             cells = self._endpoints.get(endpoint)
         if cells is None:
-            cells = self._endpoints[endpoint] = WebSocketCells(self._segments, endpoint)
+            cells = self._endpoints[endpoint] = WebSocketCells(self._segments, endpoint, self._duration)
         return cells
 
     def refused(self, template: str | None, status: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from ..scrape.buckets import buckets_shown
 from ..scrape.scraper import Scraper
 from ..settings import Settings, read_settings
 from .view import fleet_of
@@ -29,6 +30,7 @@ class RedisStorageClient(Collector):
             legacy=settings.legacy_metrics,
             naming=settings.naming,
             constant_labels=settings.constant_labels,
+            buckets=buckets_shown(settings, given=True),
         )
 
     def collect(self) -> Iterable[Metric]:

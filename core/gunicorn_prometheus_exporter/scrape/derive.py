@@ -6,10 +6,9 @@ is merged like everything else.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -17,17 +16,14 @@ from weakref import WeakKeyDictionary
 
 from prometheus_client.utils import floatToGoString
 
-from ..catalogue import BY_STATUS, CATALOGUE, ESCAPED_EXCEPTIONS, SLOT_EXITS
+from ..catalogue import BY_STATUS, BY_WORKER, ESCAPED_EXCEPTIONS, SLOT_EXITS
 from ..storage.names import SegmentName
+from .buckets import Bounds, BucketsShown, common
 from .claims import fits_catalogue
 from .entries import Key, Labels
 from .reader import Layout, Reading
 
-_HISTOGRAMS = {
-    "gunicorn_http_request_duration_seconds": "gunicorn_worker_request_duration_seconds",
-    "gunicorn_http_request_size_bytes": "gunicorn_worker_request_size_bytes",
-    "gunicorn_http_response_size_bytes": "gunicorn_worker_response_size_bytes",
-}
+_HISTOGRAMS = {recorded: derived for derived, recorded in BY_WORKER.items()}
 _HISTOGRAMS |= {BY_STATUS[name].name: family for name, family in _HISTOGRAMS.items()}
 _REQUESTS = "gunicorn_http_requests"
 _EXCEPTIONS = "gunicorn_http_exceptions"
@@ -105,9 +101,10 @@ class _Known:
 
 
 class Deriver:
-    """Derives readings from readings; the same ones from the same ones."""
+    """Derives readings from readings; the same ones from the same ones. Histograms get their ``buckets``."""
 
-    def __init__(self) -> None:
+    def __init__(self, buckets: BucketsShown) -> None:
+        self._buckets = buckets
         self._known: dict[SegmentName, _Known] = {}
         self._sums: WeakKeyDictionary[Layout, _Sums] = WeakKeyDictionary()
 
@@ -131,18 +128,19 @@ class Deriver:
         owner = name.owner
         sums = self._sums.get(source)
         if sums is None:
-            sums = self._sums[source] = _sums(name.kind, source)
+            sums = self._sums[source] = _sums(name.kind, source, self._buckets)
         is_worker = owner.isdecimal()
         chosen = [pair for pair in zip(sums.targets, sums.terms, strict=True) if is_worker or not pair[0].by_worker]
         keys = tuple([target.key(owner) for target, _ in chosen])
         return _Derivation(Layout(keys), tuple([term for _, term in chosen]))
 
 
-def _sums(kind: str, source: Layout) -> _Sums:
+def _sums(kind: str, source: Layout, buckets: BucketsShown) -> _Sums:
     indices: defaultdict[_Target, list[int]] = defaultdict(list)
+    bounds = _bounds(source, buckets)
     for index, key in enumerate(source.keys):
         if key.family in _SOURCES and fits_catalogue(key.family, kind, key.group):
-            for target in _targets(key):
+            for target in _targets(key, bounds):
                 indices[target].append(index)
     return _Sums(tuple(indices), tuple(map(_term, indices.values())))
 
@@ -152,11 +150,20 @@ def _term(indices: list[int]) -> _Term:
     return itemgetter(*indices) if len(indices) > 1 else itemgetter(slice(indices[0], indices[0] + 1))
 
 
-def _targets(key: Key) -> Iterator[_Target]:
+def _bounds(source: Layout, buckets: BucketsShown) -> dict[str, Bounds]:
+    """Of each derived histogram: by default its documented bounds that ``source`` has, too."""
+    recorded: defaultdict[str, set[float]] = defaultdict(set)
+    for key in source.keys:
+        if key.family in _HISTOGRAMS and key.bound is not None:
+            recorded[_HISTOGRAMS[key.family]].add(key.bound)
+    return {family: buckets.get(family) or common(family, bounds) for family, bounds in recorded.items()}
+
+
+def _targets(key: Key, bounds: Mapping[str, Bounds]) -> Iterator[_Target]:
     """The derived series that a recorded one adds to."""
     labels = dict(key.group)
     if key.family in _HISTOGRAMS:
-        yield _histogram(_HISTOGRAMS[key.family], key)
+        yield _histogram(_HISTOGRAMS[key.family], key, bounds)
     elif key.family == _REQUESTS:
         yield _Target(_WORKER_REQUESTS, "_total", (), by_worker=True)
     elif key.family == _EXCEPTIONS:
@@ -175,9 +182,9 @@ def _targets(key: Key) -> Iterator[_Target]:
         yield _Target(_MASTER_RESTART_COUNT, "_total", typed, by_worker=False)
 
 
-def _histogram(family: str, key: Key) -> _Target:
+def _histogram(family: str, key: Key, bounds: Mapping[str, Bounds]) -> _Target:
     """The derived bucket takes all recorded ones up to its bound."""
     if key.bound is None:
         return _Target(family, "_sum", (), by_worker=True)
-    buckets = (*CATALOGUE[family].buckets, math.inf)
+    buckets = bounds[family]
     return _Target(family, "_bucket", (), by_worker=True, bound=buckets[bisect_left(buckets, key.bound)])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..storage.names import SegmentName
+from .buckets import BucketsShown
 from .claims import Claims
 from .families import Family
 from .naming import Naming
@@ -26,13 +27,16 @@ class Merger:
     """Merges; keeps the plan as long as the segments have the same entries, and the result while nothing changes.
 
     Families in ``hidden`` are left out; those in ``made_here`` count only if they were derived. ``naming`` says by what
-    names all are shown.
+    names all are shown, and ``buckets`` with which ones histograms are.
     """
 
-    def __init__(self, *, hidden: frozenset[str], made_here: frozenset[str], naming: Naming) -> None:
+    def __init__(
+        self, *, hidden: frozenset[str], made_here: frozenset[str], naming: Naming, buckets: BucketsShown
+    ) -> None:
         self._hidden = hidden
         self._made_here = made_here
         self._naming = naming
+        self._buckets = buckets
         self._planned_for: list[tuple[SegmentName, Layout]] | None = None
         self._plan: Plan | None = None
         self._readings: list[Reading] = []
@@ -55,7 +59,12 @@ class Merger:
         wanted = [(reading.name, reading.layout) for reading in (*recorded, *derived)]
         if self._plan is None or wanted != self._planned_for:
             self._plan = make_plan(
-                recorded, derived, hidden=self._hidden, made_here=self._made_here, naming=self._naming
+                recorded,
+                derived,
+                hidden=self._hidden,
+                made_here=self._made_here,
+                naming=self._naming,
+                buckets=self._buckets,
             )
             self._planned_for = wanted
         return self._plan

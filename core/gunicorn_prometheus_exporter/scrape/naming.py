@@ -19,7 +19,7 @@ from .families import Series, Shape, without
 _IN_PROGRESS: Final = "gunicorn_worker_requests_in_progress"
 _ACTIVE: Final = OTEL["http_server_active_requests"]
 _PLAIN: Final = {family.name: name for name, family in BY_STATUS.items()}
-_OTEL: Final = {
+OTEL_NAMES: Final = {
     "gunicorn_http_request_duration_seconds": "http_server_request_duration_seconds",
     "gunicorn_http_request_size_bytes": "http_server_request_body_size_bytes",
     "gunicorn_http_response_size_bytes": "http_server_response_body_size_bytes",
@@ -46,7 +46,7 @@ def _by_prometheus(key: Key, kind: str) -> Key:
 
 
 def _by_opentelemetry(key: Key, kind: str) -> Key:
-    name = _OTEL.get(_PLAIN.get(key.family, key.family))
+    name = OTEL_NAMES.get(_PLAIN.get(key.family, key.family))
     if name is None or not fits_catalogue(key.family, kind, key.group):
         return key
     return _renamed(key, name, _attributes(dict(key.group)))

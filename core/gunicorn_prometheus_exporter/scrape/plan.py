@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from ..storage.names import Origin, SegmentName
+from .buckets import Bounds, BucketsShown, shown_as, with_bound
 from .claims import Claims, fits_catalogue
 from .entries import Key, Labels
 from .families import Series, Shape
@@ -45,13 +46,14 @@ def make_plan(
     hidden: frozenset[str],
     made_here: frozenset[str],
     naming: Naming,
+    buckets: BucketsShown,
 ) -> Plan:
-    """A plan for ``[*recorded, *derived]``.
+    """A plan for ``[*recorded, *derived]``, with the ``buckets`` that histograms are to have.
 
     Of families that conflict the first one stays. Those in ``hidden`` are left out, those in ``made_here``
     are only taken from ``derived``. ``naming`` says by what names all are shown.
     """
-    families = _Families(hidden, made_here, naming)
+    families = _Families(hidden, made_here, naming, buckets)
     bundles: defaultdict[tuple[Layout, SegmentName, bool], list[int]] = defaultdict(list)
     for position, reading in enumerate([*recorded, *derived]):
         bundles[reading.layout, _merged_as(reading.name), position >= len(recorded)].append(position)
@@ -87,6 +89,7 @@ class _Draft:
     family: str
     help: str
     unit: str
+    bounds: Bounds | None
     places: dict[tuple[str, Labels], _Place] = field(default_factory=dict)
 
     def place(self, key: Key, owner: str) -> _Place:
@@ -114,6 +117,7 @@ class _Draft:
         spans = []
         series = []
         for group, places in sorted(histograms.items()):
+            places += self._buckets_without_storage(places)
             buckets = sorted((place for place in places if place.key.bound is not None), key=_bound)
             sums = [place for place in places if place.key.bound is None]
             if sums and buckets and buckets[-1].key.bound == math.inf:
@@ -122,6 +126,15 @@ class _Draft:
                 series += [Series(self.family + "_count", group), Series(self.family + "_sum", group)]
         return Histograms(self._shape(series), tuple(spans))
 
+    def _buckets_without_storage(self, places: Sequence[_Place]) -> list[_Place]:
+        """All histograms of a family have the same buckets, or else their sum would be none."""
+        there = {place.key.bound: place.key for place in places}
+        one = there.get(math.inf)
+        if one is None:
+            return []
+        missing = [with_bound(one, bound) for bound in self.bounds or () if bound not in there]
+        return [_Place(key, key.labels) for key in missing]
+
     def _shape(self, series: Iterable[Series]) -> Shape:
         return Shape(self.family, self.name.kind, self.help, self.unit, tuple(series))
 
@@ -129,7 +142,10 @@ class _Draft:
 class _Families:
     """The families of a plan; decides which keys belong to one."""
 
-    def __init__(self, hidden: frozenset[str], made_here: frozenset[str], naming: Naming) -> None:
+    def __init__(
+        self, hidden: frozenset[str], made_here: frozenset[str], naming: Naming, buckets: BucketsShown
+    ) -> None:
+        self._buckets = buckets
         self.claims = Claims(naming.families.values())
         self.conflicts: set[str] = set()
         self._hidden = hidden
@@ -145,9 +161,11 @@ class _Families:
         if place is None:
             named = self._naming.shown(key, name.kind)
             draft = self._draft(name, named, owned=derived or key.family not in self._made_here)
-            place = placed[key] = (
-                _Place(key, key.labels) if draft is None else draft.place(_shown(named, name), name.owner)
-            )
+            if draft is None:
+                place = _Place(key, key.labels)
+            else:
+                place = draft.place(shown_as(_shown(named, name), draft.bounds), name.owner)
+            placed[key] = place
         return place
 
     def drafts(self) -> Iterable[_Draft]:
@@ -168,8 +186,8 @@ class _Families:
     def _new_draft(self, name: SegmentName, key: Key) -> _Draft:
         known = self._naming.described(key.family)
         if known is None:
-            return _Draft(name, key.family, key.help, "")
-        return _Draft(name, key.family, known.help, known.unit)
+            return _Draft(name, key.family, key.help, "", None)
+        return _Draft(name, key.family, known.help, known.unit, self._buckets.get(key.family))
 
 
 def _merged_as(name: SegmentName) -> SegmentName:

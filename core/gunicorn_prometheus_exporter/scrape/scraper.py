@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
 from ..catalogue import CATALOGUE, INTERNAL
+from .buckets import BucketsShown
 from .constant_labels import ConstantLabels
 from .derive import DERIVED, Deriver
 from .entries import Labels
@@ -39,9 +40,10 @@ def _ignore(component: str, error: BaseException) -> None:
 class Scraper:
     """Answers scrapes from ``source``. Thread-safe; scrapes run one after the other.
 
-    ``legacy`` adds the families of the catalogue's legacy section; ``naming`` is a name in `NAMINGS`; and every sample
-    gets ``constant_labels``. Each of ``extra`` gives families from this process's memory. ``on_failure`` is told what
-    went wrong without stopping the scrape, each conflict of families once.
+    ``legacy`` adds the families of the catalogue's legacy section; ``naming`` is a name in `NAMINGS`; every sample
+    gets ``constant_labels``; and histograms are shown with their ``buckets`` (`buckets_shown`). Each of ``extra`` gives
+    families from this process's memory. ``on_failure`` is told what went wrong without stopping the scrape, each
+    conflict of families once.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Scraper:
         legacy: bool = True,
         naming: str = "prometheus",
         constant_labels: Labels = (),
+        buckets: BucketsShown | None = None,
         extra: Sequence[Callable[[], Iterable[Metric]]] = (),
         on_failure: Callable[[str, BaseException], None] = _ignore,
     ) -> None:
@@ -59,10 +62,10 @@ class Scraper:
         self._extra = tuple(extra)
         self._on_failure = on_failure
         self._reader = Reader()
-        self._deriver = Deriver() if legacy else None
+        self._deriver = Deriver(buckets or {}) if legacy else None
         self._naming = NAMINGS[naming]
         made_here = DERIVED | OWN | self._naming.families.keys()
-        self._merger = Merger(hidden=hidden, made_here=made_here, naming=self._naming)
+        self._merger = Merger(hidden=hidden, made_here=made_here, naming=self._naming, buckets=buckets or {})
         self._constant = ConstantLabels(constant_labels) if constant_labels else None
         self._renderer = Renderer()
         self._refused = hidden | made_here

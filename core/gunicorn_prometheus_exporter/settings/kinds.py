@@ -28,6 +28,10 @@ Raw = Any
 """A value as it is written: a text, and in YAML also a list of raw values or a dictionary from text to raw values."""
 
 
+class Mistake(ValueError):
+    """Says itself what is wrong with a value, where what is allowed would not tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How a raw value becomes a setting's value. ``parse`` raises ValueError or TypeError for anything else.

@@ -12,6 +12,7 @@ from .config_file import asking, configuration_file, is_executing, reloading
 from .consistency import complaints
 from .definition import Settings, definitions
 from .errors import SettingsError, shown
+from .kinds import Mistake
 from .setting import Definition, Entry, Place
 from .variables import entry_of, misspelt
 from .yaml_file import YamlFile, read_yaml_file
@@ -147,6 +148,8 @@ def _is_default(definition: Definition, entry: Entry) -> bool:
 def _problem(definition: Definition, entry: Entry) -> str | None:
     try:
         definition.kind.parse(entry.raw)
+    except Mistake as mistake:
+        return f"{entry.place}: {mistake}"
     except (TypeError, ValueError):
         value = shown(entry.raw, secret=definition.kind.secret)
         return f"{entry.place}: {value} is not {definition.kind.allowed}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..catalogue import Family
+from .buckets import BUCKETS, Buckets
 from .kinds import ENDPOINTS, seconds
 from .setting import setting
 
@@ -20,6 +22,13 @@ class RecordingSettings:
         "Endpoints whose requests only count as excluded; of requests without a route, their paths. "
         "A `*` stands for any text.",
     )
+    buckets: tuple[Buckets, ...] = setting(
+        (),
+        "buckets",
+        "PROMETHEUS_BUCKETS",
+        BUCKETS,
+        "Upper bounds of the buckets of histograms, by family and in its unit, instead of the default ones.",
+    )
     sampler_interval: float = setting(
         1.0,
         "sampler_interval",
@@ -27,3 +36,10 @@ class RecordingSettings:
         seconds(0.1, 300),
         "Seconds between two looks at workers and listeners when nobody scrapes; at processes every fifth time.",
     )
+
+    def in_force(self, family: Family) -> Family:
+        """``family`` with the buckets that it has by these settings."""
+        for chosen in self.buckets:
+            if chosen.family == family.name:
+                return replace(family, buckets=chosen.bounds)
+        return family

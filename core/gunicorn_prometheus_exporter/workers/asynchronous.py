@@ -51,7 +51,7 @@ class ServesASGI(PrometheusMixin, _Base):
         recorder.unrouted += watch_frameworks(failures.report)
         return InstrumentedASGIApp(app, recorder, failures)
 
-    def _prometheus_measure(self, segments: Segments) -> None:
+    def _prometheus_measure(self, segments: Segments, settings: Settings) -> None:
         # Neither server has a limit that it keeps.
         self._prometheus_connections = ConnectionsMeter(segments)
 

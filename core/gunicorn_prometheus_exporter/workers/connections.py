@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..catalogue import CATALOGUE
 from ..recorder.series import gauge_key
+from ..settings import Settings
 from ..storage.segments import Segments
 from .mixin import PrometheusMixin
 
@@ -48,7 +49,7 @@ class CountsConnections(PrometheusMixin, _Base):
         finally:
             self._prometheus_count(-1)
 
-    def _prometheus_measure(self, segments: Segments) -> None:
+    def _prometheus_measure(self, segments: Segments, settings: Settings) -> None:
         limit = int(self.cfg.worker_connections) * len(self.sockets)
         self._prometheus_connections = ConnectionsMeter(segments, limit)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from ..settings import Settings
 from ..storage.segments import Segments
 from .connections import ConnectionsMeter
 from .mixin import PrometheusMixin
@@ -49,7 +50,8 @@ class PrometheusThreadWorker(PrometheusMixin, ThreadWorker):
         if self._prometheus_connections is not None:
             self._prometheus_connections.set(self.nr_conns)
 
-    def _prometheus_measure(self, segments: Segments) -> None:
+    def _prometheus_measure(self, segments: Segments, settings: Settings) -> None:
         # A user's own executor need not tell its size.
-        self._prometheus_pool = PoolMeter(segments, getattr(self.tpool, "_max_workers", int(self.cfg.threads)))
+        threads = getattr(self.tpool, "_max_workers", int(self.cfg.threads))
+        self._prometheus_pool = PoolMeter(segments, threads, settings)
         self._prometheus_connections = ConnectionsMeter(segments, int(self.worker_connections))

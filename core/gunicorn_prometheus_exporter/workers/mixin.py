@@ -102,11 +102,12 @@ class PrometheusMixin(_Base):
     def load_wsgi(self) -> None:
         super().load_wsgi()
         self._prometheus_check_application()
-        if self._prometheus_recorder is None or self._prometheus_segments is None:
+        seat = self._prometheus_seat
+        if self._prometheus_recorder is None or self._prometheus_segments is None or seat is None:
             return
         here = process.current()
         try:
-            self._prometheus_measure(self._prometheus_segments)
+            self._prometheus_measure(self._prometheus_segments, seat.settings)
         except Exception as error:
             here.failures.report("storage", error)
         self._prometheus_instrument()
@@ -171,7 +172,7 @@ class PrometheusMixin(_Base):
             self.cfg.set("post_request", recording_post_request(recorder, failures, self.cfg.post_request))
             self.wsgi = instrumented(self.wsgi, recorder, failures)
 
-    def _prometheus_measure(self, segments: Segments) -> None:
+    def _prometheus_measure(self, segments: Segments, settings: Settings) -> None:
         """Prepare to measure what only this class of workers has. Called when Gunicorn has set the worker up."""
 
     def _prometheus_concurrency(self) -> int:

@@ -7,8 +7,9 @@ from bisect import bisect_left
 from time import monotonic
 from typing import Final
 
-from ..catalogue import CATALOGUE, DURATION_BUCKETS
+from ..catalogue import CATALOGUE
 from ..recorder.series import gauge_key, histogram_cells
+from ..settings import Settings
 from ..storage.segments import Segments
 
 _THREADS: Final = CATALOGUE["gunicorn_worker_threads"]
@@ -23,11 +24,13 @@ class PoolMeter:
     Every connection handed to the pool goes `enqueue`, `start`, `end`; or `enqueue`, `withdraw` if the pool refuses it.
     """
 
-    def __init__(self, segments: Segments, threads: int) -> None:
+    def __init__(self, segments: Segments, threads: int, settings: Settings) -> None:
+        wait = settings.in_force(_WAIT)
+        self._bounds = wait.buckets
         worker = {"worker_id": segments.owner}
         self._gauges = segments.get("gauge", "livesum")
         self._histograms = segments.get("histogram")
-        self._waits = histogram_cells(self._histograms, _WAIT, worker)
+        self._waits = histogram_cells(self._histograms, wait, worker)
         self._busy_cell = self._gauges.index(gauge_key(_BUSY, worker))
         self._queue_cell = self._gauges.index(gauge_key(_QUEUE, worker))
         self._gauges.cells[self._gauges.index(gauge_key(_THREADS, worker))] = threads
@@ -51,7 +54,7 @@ class PoolMeter:
     def start(self, enqueued: float) -> None:
         """A thread takes the connection that began to wait at ``enqueued``."""
         seconds = monotonic() - enqueued
-        bucket = self._waits.buckets[bisect_left(DURATION_BUCKETS, seconds)]
+        bucket = self._waits.buckets[bisect_left(self._bounds, seconds)]
         with self._lock:
             gauges, histograms = self._gauges.cells, self._histograms.cells
             self._queue -= 1

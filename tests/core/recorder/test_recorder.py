@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gunicorn_prometheus_exporter.catalogue import SIZE_BUCKETS
+from gunicorn_prometheus_exporter.settings.buckets import Buckets
 from tests.core.recorder.recording import Recording
 
 REQUESTS = "gunicorn_http_requests_total"
@@ -172,3 +174,32 @@ def test_error_types_are_bounded(tmp_path: Path) -> None:
     assert sum(found.values()) == 20
     assert len(found) == 6
     assert found["/a", "__other__", "false", "GET", "wsgi"] == 15
+
+
+def test_buckets_of_ones_own(tmp_path: Path) -> None:
+    """Sizes and durations are where they belong, whatever the bounds are; other families keep theirs."""
+    chosen = (
+        Buckets("gunicorn_http_response_size_bytes", (1.0, 10.0, 1000.5)),
+        Buckets("gunicorn_http_request_duration_seconds", (100.0, 200.0)),
+    )
+    recording = Recording(tmp_path, buckets=chosen)
+    for size in (0, 1, 2, 10, 11, 1000, 1001):
+        recording.serve(endpoint="/", size=size)
+    buckets = recording.values("gunicorn_http_response_size_bytes_bucket")
+    assert {key[1]: value for key, value in buckets.items()} == {"1.0": 2, "10.0": 4, "1000.5": 6, "+Inf": 7}
+    durations = recording.values("gunicorn_http_request_duration_seconds_bucket")
+    assert {key[1]: value for key, value in durations.items()} == {"100.0": 7, "200.0": 7, "+Inf": 7}
+    received = recording.values("gunicorn_http_request_size_bytes_bucket")
+    assert len(received) == len(SIZE_BUCKETS) + 1
+    recording.begin(endpoint="/")
+    recording.recorder.recover_all()
+    assert sum(recording.values("gunicorn_http_request_duration_seconds_count").values()) == 8
+
+
+def test_buckets_of_ones_own_by_status(tmp_path: Path) -> None:
+    """OpenTelemetry's naming has the histograms in other families, with the same buckets."""
+    chosen = (Buckets("gunicorn_http_request_duration_seconds", (100.0,)),)
+    recording = Recording(tmp_path, buckets=chosen, naming="otel")
+    recording.serve(endpoint="/")
+    buckets = recording.values("gunicorn_http_request_duration_by_status_seconds_bucket")
+    assert {key[1]: value for key, value in buckets.items()} == {"100.0": 1, "+Inf": 1}

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from gunicorn_prometheus_exporter.settings import Settings
 from gunicorn_prometheus_exporter.storage.files import FileStore
 from gunicorn_prometheus_exporter.storage.segments import Segments
 from gunicorn_prometheus_exporter.workers.pool import PoolMeter
@@ -25,7 +26,7 @@ def _gauges(segments: Segments) -> tuple[float, ...]:
 
 def test_the_way_through_the_pool(segments: Segments) -> None:
     """A connection is in the queue, then with a thread, then nowhere; one that was refused was never there."""
-    pool = PoolMeter(segments, threads=2)
+    pool = PoolMeter(segments, 2, Settings())
     assert _gauges(segments) == (2, 0, 0)
     first, _ = pool.enqueue(), pool.enqueue()
     assert _gauges(segments) == (2, 0, 2)
@@ -41,7 +42,7 @@ def test_the_way_through_the_pool(segments: Segments) -> None:
 
 def test_threads_lose_nothing(segments: Segments) -> None:
     """Eight threads at once: every connection is counted, and nothing is left over."""
-    pool = PoolMeter(segments, threads=8)
+    pool = PoolMeter(segments, 8, Settings())
 
     def work() -> None:
         for _ in range(2000):

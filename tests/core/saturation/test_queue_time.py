@@ -13,6 +13,7 @@ import pytest
 
 from gunicorn_prometheus_exporter.gunicorn_versions import peer_is_trusted
 from gunicorn_prometheus_exporter.recorder.queue_time import QueueTime, queue_seconds, request_start
+from gunicorn_prometheus_exporter.settings import Settings
 from gunicorn_prometheus_exporter.storage.segment import Segment
 
 START = 1512379167.574
@@ -61,7 +62,7 @@ def test_only_what_can_be_true_counts(now: float, seconds: float | None) -> None
 def test_the_other_header_is_used_if_the_first_is_of_no_use(tmp_path: Path) -> None:
     """X-Request-Start goes first; X-Queue-Start counts where that is missing or nonsense."""
     segment = Segment(os.open(tmp_path / "histogram_1.db", os.O_RDWR | os.O_CREAT))
-    queue_time = QueueTime(segment, lambda request: request == "trusted")
+    queue_time = QueueTime(segment, lambda request: request == "trusted", Settings())
     assert len(segment) == 0, "no family as long as no proxy says anything"
     now = time.time()
     queue_time.observe({"HTTP_X_REQUEST_START": "rubbish", "HTTP_X_QUEUE_START": f"t={now - 0.3}"}, "trusted")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gunicorn_prometheus_exporter.settings import SettingsError, kinds, settings_from
+from gunicorn_prometheus_exporter.settings.buckets import BUCKETS
 from gunicorn_prometheus_exporter.settings.yaml_file import read_yaml_file
 
 # What is below `exporter` in a file, from its second line on, and the line about it.
@@ -98,6 +99,34 @@ VALUES = {
         "excluded_endpoints: [/healthz, static]",
         "exporter.excluded_endpoints (exporter.yml:2): ['/healthz', 'static'] is not up to 64 endpoints such as "
         "/healthz or /static/*, as a list or separated by commas",
+    ),
+    "buckets of nothing": (
+        "buckets: [1, 2]",
+        f"exporter.buckets (exporter.yml:2): ['1', '2'] is not {BUCKETS.allowed}",
+    ),
+    "buckets that fall": (
+        "buckets: {gunicorn_http_request_duration_seconds: [1, 0.5]}",
+        "exporter.buckets (exporter.yml:2): {'gunicorn_http_request_duration_seconds': ['1', '0.5']} "
+        f"is not {BUCKETS.allowed}",
+    ),
+    "a bucket that is no number": (
+        "buckets: {gunicorn_http_request_duration_seconds: [nan]}",
+        "exporter.buckets (exporter.yml:2): {'gunicorn_http_request_duration_seconds': ['nan']} is not "
+        f"{BUCKETS.allowed}",
+    ),
+    "buckets of a histogram with a slip": (
+        "buckets:\n    gunicorn_http_request_duration: [1]",
+        "exporter.buckets (exporter.yml:3): there is no histogram 'gunicorn_http_request_duration'; "
+        "did you mean gunicorn_http_request_duration_seconds?",
+    ),
+    "buckets of a counter": (
+        "buckets: {gunicorn_http_requests_total: [1]}",
+        "exporter.buckets (exporter.yml:2): gunicorn_http_requests_total is no histogram, so it has no buckets",
+    ),
+    "buckets of a derived histogram": (
+        "buckets: {gunicorn_worker_request_size_bytes: [1024]}",
+        "exporter.buckets (exporter.yml:2): gunicorn_worker_request_size_bytes is derived from "
+        "gunicorn_http_request_size_bytes, and has those of its own bounds that this one has",
     ),
     "a limit below the least": (
         "limits: {series: 1}",

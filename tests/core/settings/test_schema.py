@@ -25,6 +25,8 @@ BEYOND = {
     "too many constant labels",
     "no methods at all",
     "endpoints that are none",
+    "buckets that fall",
+    "a bucket that is no number",
     "a time that is no number",
     "a URL of something else",
     "a URL with a port that there is not",

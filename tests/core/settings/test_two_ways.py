@@ -9,17 +9,20 @@ import pytest
 import yaml
 
 from gunicorn_prometheus_exporter.settings import kinds, settings_from
+from gunicorn_prometheus_exporter.settings.buckets import BUCKETS
 from gunicorn_prometheus_exporter.settings.definition import definitions
 from gunicorn_prometheus_exporter.settings.setting import Definition
 from gunicorn_prometheus_exporter.settings.yaml_file import read_yaml_file
 from tests.e2e.test_settings import yaml_text
 
+DURATION, WAIT = "gunicorn_http_request_duration_seconds", "gunicorn_worker_pool_wait_seconds"
 # Values that are written otherwise in YAML, or that not every text is: by variable, and by key.
 WRITTEN = (
     (kinds.ADDRESS, "2001:db8::1", "'[2001:db8::1]'"),
     (kinds.REDIS_URL, "rediss://:p%40ss@redis:6380/2", "rediss://:p%40ss@redis:6380/2"),
     (kinds.METHODS, "GET,PURGE", "[GET, PURGE]"),
     (kinds.LABELS, "zone=eu-1a,team=shop", "{zone: eu-1a, team: shop}"),
+    (BUCKETS, f"{DURATION}=0.1 0.5,1, {WAIT} = 2", f"{{{DURATION}: [0.1, 0.5, 1, +Inf], {WAIT}: 2}}"),
     (kinds.ENDPOINTS, "/a,/b/*", "[/a, /b/*]"),
     (kinds.HOSTS, "one:1,[::1]:2", "['one:1', '[::1]:2']"),
 )
