@@ -43,10 +43,10 @@ def instrumented(app: WSGIApp, recorder: Recorder, failures: Failures) -> WSGIAp
         environ[NOTE_KEY] = request
         body = app(environ, request.start_response)
         try:
-            if isinstance(body, environ["wsgi.file_wrapper"]):
-                request.response.sock = request.meter = SendfileMeter(request.response.sock)
-            elif type(request.body) is WholeBody:
+            if type(request.body) is WholeBody:
                 body = request.meter = BodyMeter(body)
+            elif isinstance(body, environ["wsgi.file_wrapper"]):
+                request.response.sock = request.meter = SendfileMeter(request.response.sock)
         except Exception as error:
             failures.report("recorder", error)
         return body
