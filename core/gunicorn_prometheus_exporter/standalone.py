@@ -107,6 +107,7 @@ class Standalone:
             naming=settings.naming,
             constant_labels=settings.constant_labels,
             buckets=buckets_shown(settings, given=True),
+            exemplars=settings.exemplars,
             extra=[self._stored.metrics, self._errors],
             on_failure=self._failures.report,
         )

@@ -1,4 +1,4 @@
-"""How the numbers are shown: with labels that everything has, by OpenTelemetry's names."""
+"""How the numbers are shown: with labels that everything has, by OpenTelemetry's names, with exemplars."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import finish
-from tests.e2e.harness import Gunicorn
+from tests.e2e.exposition import Exposition
+from tests.e2e.harness import Gunicorn, wait_until
 from tests.e2e.stored import stored_in
+from tests.monitoring.live import Prometheus
 
 APP = """
 from prometheus_client import Counter
@@ -28,7 +30,11 @@ async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body"})
 """
-ENVIRONMENT = {"PROMETHEUS_CONSTANT_LABELS": "team=shop,zone=eu-1a", "PROMETHEUS_NAMING": "otel"}
+ENVIRONMENT = {
+    "PROMETHEUS_CONSTANT_LABELS": "team=shop,zone=eu-1a",
+    "PROMETHEUS_NAMING": "otel",
+    "PROMETHEUS_EXEMPLARS": "true",
+}
 DURATION = "http_server_request_duration_seconds"
 
 
@@ -81,9 +87,42 @@ def test_by_the_conventions(server: Gunicorn) -> None:
 
 def test_an_asgi_worker(gunicorn: Callable[..., Gunicorn], asgi_worker_class: str) -> None:
     """Tells the same, scheme and status included."""
-    server = gunicorn(ASGI_APP, worker_class=asgi_worker_class, env={"PROMETHEUS_NAMING": "otel"})
-    server.get("/", X_Forwarded_Proto="https")
+    server = gunicorn(
+        ASGI_APP, worker_class=asgi_worker_class, env={"PROMETHEUS_NAMING": "otel", "PROMETHEUS_EXEMPLARS": "true"}
+    )
+    server.get("/", X_Forwarded_Proto="https", Traceparent=traceparent("c"))
     seen = server.scrape_until(lambda e: e.total(f"{DURATION}_count") == 1)
     assert seen.value(f"{DURATION}_count", http_response_status_code="200", http_request_method="GET") == 1
     assert seen.label_values(f"{DURATION}_count", "url_scheme") <= {"http", "https"}
     assert seen.samples(f"{DURATION}_count", url_scheme="http") or seen.samples(f"{DURATION}_count", url_scheme="https")
+    assert traces(seen) == {"c" * 32}
+
+
+@pytest.mark.setting("exemplars")
+def test_exemplars(server: Gunicorn, prometheus_binary: Path, tmp_path: Path) -> None:
+    """A real Prometheus gets the traces that are sampled; no header that a client can think of spoils the page."""
+    for letter, flags in (("a", "01"), ("b", "00"), ("0", "01"), ("G", "01"), ('"', "01")):
+        server.get("/201", Traceparent=traceparent(letter, flags))
+    server.get("/404", Traceparent=traceparent("d"))
+    server.get("/404", Traceparent="\xff" * 55)
+    seen = server.scrape_until(lambda e: len(traces(e)) >= 2)
+    assert traces(seen) == {"a" * 32, "d" * 32}
+    [sample] = [s for s in seen.samples(f"{DURATION}_bucket", http_response_status_code="201") if s.exemplar]
+    assert sample.exemplar is not None
+    assert 0 < sample.exemplar.value <= float(sample.labels["le"])
+    assert "trace_id" not in server.fetch()[1].text
+    flag = "--enable-feature=exemplar-storage"
+    with Prometheus(prometheus_binary, tmp_path, {"app": server.metrics_port}, flag) as scraping:
+        found = wait_until(lambda: scraping.exemplars(f"{DURATION}_bucket"), 30, "exemplars in Prometheus")
+    assert {one["labels"]["trace_id"] for series in found for one in series["exemplars"]} == {"a" * 32, "d" * 32}
+    assert {series["seriesLabels"]["zone"] for series in found} == {"eu-1a"}
+
+
+def traceparent(letter: str, flags: str = "01") -> str:
+    return f"00-{letter * 32}-00f067aa0ba902b7-{flags}"
+
+
+def traces(seen: Exposition) -> set[str]:
+    """Those that any sample names."""
+    found = [sample.exemplar for sample in seen.samples(f"{DURATION}_bucket") if sample.exemplar is not None]
+    return {exemplar.labels["trace_id"] for exemplar in found}

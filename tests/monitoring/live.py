@@ -44,9 +44,12 @@ def shortened(rules: str) -> str:
 
 
 class Prometheus:
-    """A running Prometheus that scrapes ``targets``, a port by job, every second. A context manager that ends it."""
+    """A running Prometheus that scrapes ``targets``, a port by job, every second. A context manager that ends it.
 
-    def __init__(self, binary: Path, home: Path, targets: Mapping[str, int]) -> None:
+    ``flags`` are more arguments.
+    """
+
+    def __init__(self, binary: Path, home: Path, targets: Mapping[str, int], *flags: str) -> None:
         self._port = free_port()
         for rules in RULES.glob("*.yml"):
             (home / rules.name).write_text(shortened(rules.read_text()))
@@ -63,7 +66,7 @@ class Prometheus:
         command = [str(binary), f"--config.file={home / 'prometheus.yml'}", f"--storage.tsdb.path={home / 'data'}"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, f"--web.listen-address=127.0.0.1:{self._port}"], stdout=log, stderr=log
+                [*command, *flags, f"--web.listen-address=127.0.0.1:{self._port}"], stdout=log, stderr=log
             )
 
     def __enter__(self) -> Prometheus:
@@ -96,6 +99,11 @@ class Prometheus:
     def alerts(self) -> list[Any]:
         """All alerts, pending ones too, with their annotations."""
         return list(self._get("alerts")["data"]["alerts"])
+
+    def exemplars(self, query: str) -> list[Any]:
+        """The exemplars of the last minute, by series."""
+        now = time.time()
+        return list(self._get("query_exemplars", query=query, start=now - 60, end=now + 1)["data"])
 
     def _results(self, path: str, **parameters: object) -> list[Any]:
         return [result for result in self._get(path, **parameters)["data"]["result"] if _has_value(result)]

@@ -128,6 +128,7 @@ class MetricsPort:
             naming=self._settings.naming,
             constant_labels=self._settings.constant_labels,
             buckets=buckets_shown(self._settings),
+            exemplars=self._settings.exemplars,
             extra=self._extra,
             on_failure=self._failures.count,
         )
@@ -135,4 +136,4 @@ class MetricsPort:
 
 def _look(settings: Settings) -> tuple[object, ...]:
     """What a scraper depends on."""
-    return settings.legacy_metrics, settings.naming, settings.constant_labels, settings.buckets
+    return settings.legacy_metrics, settings.naming, settings.constant_labels, settings.buckets, settings.exemplars

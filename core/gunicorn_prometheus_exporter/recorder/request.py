@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 from ..note import RequestNote, label_of
+from ..storage.exemplars import Trace
 from ..storage.journal import Cell, Journal
 from .meters import BodyMeter, SendfileMeter
 from .outcome import is_clients_doing
@@ -27,6 +28,7 @@ class RecordedRequest(RequestNote):
     ``body`` counts its ``length`` down from 0 as the request's body is received. ``status`` is 0 until
     the response has one. ``started`` is the reading of the monotonic clock at the response's start, 0.0 until then or
     if nobody asked for it.
+    ``trace`` is there only if exemplars are kept and the request came with a ``traceparent``.
     ``client_left`` says that the application noticed: a framework told of an exception that came from that.
     """
 
@@ -43,6 +45,7 @@ class RecordedRequest(RequestNote):
         "start",
         "started",
         "status",
+        "trace",
     )
 
     _start_response: Callable[..., Any]
@@ -57,6 +60,7 @@ class RecordedRequest(RequestNote):
     start: float
     started: float
     status: int
+    trace: Trace | None
 
     # `Recorder.begin` sets every attribute itself: the call of an __init__ costs as much as all of them.
     __init__ = object.__init__

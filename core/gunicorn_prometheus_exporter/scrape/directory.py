@@ -7,15 +7,19 @@ No descriptor stays open between scrapes.
 from __future__ import annotations
 
 import os
+import re
 import struct
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import suppress
 
+from ..storage.exemplars import SIZE as EXEMPLARS_SIZE
 from ..storage.locks import is_held
-from ..storage.names import SegmentName, lock_name, parse_segment_name
+from ..storage.names import SegmentName, exemplars_name, lock_name, parse_segment_name
 from .source import LARGEST_SEGMENT, UnreadableSegment
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_EXEMPLARS = re.compile(re.escape(exemplars_name("N")).replace("N", "[0-9]+"))
 _FIRST_READ = 4096
 _SETTLED_NS = 2_000_000_000
 _used = struct.Struct("=i").unpack_from
@@ -41,6 +45,17 @@ class DirectorySource:
         for segment in segments:
             segment.alive = not segment.needs_owner or self._is_alive(segment.name.owner, owners)
         return segments
+
+    def exemplars(self) -> Iterator[bytes]:
+        """The areas of exemplars that the last `scan` found. Raises OSError."""
+        for filename in self._files:
+            if _EXEMPLARS.fullmatch(filename):
+                with suppress(FileNotFoundError):
+                    fd = os.open(os.path.join(self._path, filename), _FLAGS)
+                    try:
+                        yield os.pread(fd, EXEMPLARS_SIZE, 0)
+                    finally:
+                        os.close(fd)
 
     def _current_generation(self) -> Hashable:
         """Changes whenever a file is added, removed or replaced. None if there is no directory.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from ..storage.memory import MemoryStore, Place
 from ..storage.names import SegmentName
@@ -21,6 +22,10 @@ class MemorySource:
         """The segments there are now. Raises OSError if the memory is gone."""
         owners: dict[str, bool] = {}
         return [MemorySegment(self._store, place, self._is_alive(place.name, owners)) for place in self._store.places()]
+
+    def exemplars(self) -> Iterator[bytes]:
+        """The areas of exemplars. Raises OSError."""
+        return self._store.exemplars()
 
     def _is_alive(self, name: SegmentName, checked: dict[str, bool]) -> bool:
         if not name.is_live and name.owner[0] != "s":

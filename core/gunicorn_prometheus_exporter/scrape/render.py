@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from prometheus_client.utils import floatToGoString
 
+from .exemplars import Marks
 from .families import Family, Shape
 
 _SHORTEST_EXPONENT = 1e6
@@ -28,12 +29,16 @@ class Renderer:
             blocks += self._lines(family)
         return "".join(blocks).encode()
 
-    def openmetrics(self, families: Iterable[Family]) -> bytes:
-        """OpenMetrics 1.0. Valid if the families conform to it (`openmetrics.conforming`)."""
+    def openmetrics(self, families: Iterable[Family], marks: Marks | None = None) -> bytes:
+        """OpenMetrics 1.0, with exemplars. Valid if the families conform to it (`openmetrics.conforming`)."""
         blocks: list[str] = []
         for family in families:
             blocks.append(_openmetrics_header(family.shape))
+            first = len(blocks)
             blocks += self._lines(family)
+            if marks:
+                for index, mark in marks.get(family.shape.name, {}).items():
+                    blocks[first + index] = blocks[first + index][:-1] + mark
         blocks.append("# EOF\n")
         return "".join(blocks).encode()
 

@@ -14,6 +14,7 @@ from .buckets import BucketsShown
 from .constant_labels import ConstantLabels
 from .derive import DERIVED, Deriver
 from .entries import Labels
+from .exemplars import Exemplars, Marks
 from .families import Family, in_order, restrict
 from .live import family_of, join
 from .merge import Merger
@@ -22,7 +23,7 @@ from .openmetrics import conforming
 from .own import OWN, counted, own_families
 from .reader import Reader, Readings, ReadingSource
 from .render import Renderer
-from .source import SegmentSource
+from .source import ExemplarSource, SegmentSource
 
 COMPONENT = "scrape"
 _ACTIVE = "http_server_active_requests"
@@ -41,9 +42,10 @@ class Scraper:
     """Answers scrapes from ``source``. Thread-safe; scrapes run one after the other.
 
     ``legacy`` adds the families of the catalogue's legacy section; ``naming`` is a name in `NAMINGS`; every sample
-    gets ``constant_labels``; and histograms are shown with their ``buckets`` (`buckets_shown`). Each of ``extra`` gives
-    families from this process's memory. ``on_failure`` is told what went wrong without stopping the scrape, each
-    conflict of families once.
+    gets ``constant_labels``; and histograms are shown with their ``buckets`` (`buckets_shown`). With ``exemplars``
+    OpenMetrics has those of the source, if it is an `ExemplarSource`. Each of ``extra`` gives families from this
+    process's memory. ``on_failure`` is told what went wrong without stopping the scrape, each conflict of families
+    once.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Scraper:
         naming: str = "prometheus",
         constant_labels: Labels = (),
         buckets: BucketsShown | None = None,
+        exemplars: bool = False,
         extra: Sequence[Callable[[], Iterable[Metric]]] = (),
         on_failure: Callable[[str, BaseException], None] = _ignore,
     ) -> None:
@@ -67,6 +70,7 @@ class Scraper:
         made_here = DERIVED | OWN | self._naming.families.keys()
         self._merger = Merger(hidden=hidden, made_here=made_here, naming=self._naming, buckets=buckets or {})
         self._constant = ConstantLabels(constant_labels) if constant_labels else None
+        self._exemplars = Exemplars(self._naming) if exemplars else None
         self._renderer = Renderer()
         self._refused = hidden | made_here
         self._reported: frozenset[str] = frozenset()
@@ -87,8 +91,10 @@ class Scraper:
                 families = [conforming(family) for family in families]
             if names:
                 families = restrict(families, frozenset(names), whole_histograms=openmetrics)
-            families = self._labelled(counted(families))
-            exposition = self._renderer.openmetrics(families) if openmetrics else self._renderer.text(families)
+            families = counted(families)
+            marks = self._marks(families) if openmetrics else None
+            families = self._labelled(families)
+            exposition = self._renderer.openmetrics(families, marks) if openmetrics else self._renderer.text(families)
             self._duration = time.perf_counter() - started
         return exposition
 
@@ -111,6 +117,15 @@ class Scraper:
         if _ACTIVE in self._naming.families:
             own += active_requests(families)
         return in_order([*families, *own])
+
+    def _marks(self, families: list[Family]) -> Marks | None:
+        if self._exemplars is None or not isinstance(self._source, ExemplarSource):
+            return None
+        try:
+            return self._exemplars.marks(self._source.exemplars(), families)
+        except OSError as error:
+            self._on_failure(COMPONENT, error)
+            return None
 
     def _labelled(self, families: list[Family]) -> list[Family]:
         return families if self._constant is None else list(map(self._constant.on, families))

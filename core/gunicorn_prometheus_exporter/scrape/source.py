@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Protocol
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from ..storage.names import SegmentName
 
@@ -41,3 +41,11 @@ class SegmentSource(Protocol):
 
     def scan(self) -> Sequence[Segment]:
         """The segments there are now. Called for each scrape, so it reads none of them. Raises OSError."""
+
+
+@runtime_checkable
+class ExemplarSource(Protocol):
+    """A place that holds exemplars too."""
+
+    def exemplars(self) -> Iterable[bytes]:
+        """The areas of exemplars that the last scan found: see `storage.exemplars`. Raises OSError."""

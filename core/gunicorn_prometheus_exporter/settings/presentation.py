@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kinds import LABELS, choice
+from .kinds import BOOLEAN, LABELS, choice
 from .setting import setting
 
 
@@ -25,4 +25,11 @@ class PresentationSettings:
         "PROMETHEUS_CONSTANT_LABELS",
         LABELS,
         "Labels that all metrics get when they are scraped, those of the application too.",
+    )
+    exemplars: bool = setting(
+        False,
+        "exemplars",
+        "PROMETHEUS_EXEMPLARS",
+        BOOLEAN,
+        "Keep for each bucket of the durations the last trace, of those sampled, and show it in OpenMetrics.",
     )

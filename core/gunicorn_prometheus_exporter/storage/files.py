@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from .exemplars import ExemplarArea
 from .journal import Journal
 from .locks import LockFiles, is_held, try_lock
-from .names import DIRECTORY_LOCK, SegmentName, journal_name, lock_name, parse_segment_name
+from .names import DIRECTORY_LOCK, SegmentName, exemplars_name, journal_name, lock_name, parse_segment_name
 from .segment import Segment, SegmentCorruptError
 from .slots import Slots
 
@@ -53,6 +54,10 @@ class FileStore:
     def open_journal(self, owner: str, cells: int) -> Journal:
         """The journal of worker slot ``owner`` with room for ``cells`` requests at a time. Raises OSError."""
         return Journal(self._open(os.path.join(self.directory, journal_name(owner))), cells=cells)
+
+    def open_exemplars(self, owner: str) -> ExemplarArea:
+        """The exemplars of worker slot ``owner``, with those that its last worker left. Raises OSError."""
+        return ExemplarArea(self._open(os.path.join(self.directory, exemplars_name(owner))))
 
     def discard_live(self, owner: str) -> None:
         """Forget the values of ``owner`` that meant "alive". Only for the holder of its lock."""
@@ -140,8 +145,8 @@ def _remove_leftovers(path: str) -> None:
     files: dict[str, list[str]] = {lock: [] for lock in _lock_files(path)}
     for filename in os.listdir(path):
         name = parse_segment_name(filename)
-        owner = name.owner if name else filename.removeprefix("journal_").removesuffix(".bin")
-        if filename == journal_name(owner) or name:
+        owner = name.owner if name else filename.partition("_")[2].removesuffix(".bin")
+        if name or filename in (journal_name(owner), exemplars_name(owner)):
             files.get(lock_name(owner), []).append(filename)
     for lock, owned in files.items():
         fd = try_lock(os.path.join(path, lock))

@@ -8,7 +8,8 @@ Layout: a page with a magic number and the incarnation; then for each number *n*
 byte `_PLACES` on the places. A row's first word is 1 once an owner of that number was there. Then come 16 words for
 each of the owners ``n``, ``m<n>`` and ``s<n>``, one for each type of segment: 0 if it was never opened, else its
 generation. A generation's segment is in a place of its own, because who still writes to an older one, which has been
-discarded, must not write into it. The last of the 16 words is how many cells the owner's journal has.
+discarded, must not write into it. The last of the 16 words is how many cells the owner's journal has. The word behind
+all of these is 1 once there are exemplars of ``n``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from .byte_locks import is_byte_locked, try_lock_byte
+from .exemplars import SIZE as EXEMPLARS_SIZE
+from .exemplars import ExemplarArea
 from .journal import Journal, journal_cells
 from .names import SegmentName
 from .segment import DEFAULT_LIMIT, INITIAL_SIZE, Segment, SegmentCorruptError
@@ -61,6 +64,7 @@ _TYPES: Final = (
 )
 _PER_OWNER: Final = 16
 _JOURNAL: Final = 15
+_EXEMPLARS: Final = 49
 _SETTLED: Final = 0
 """The word, of a row that no number has, whose place holds what counts elsewhere."""
 _PREFIXES: Final = ("", "m", "s")
@@ -156,6 +160,21 @@ class MemoryStore:
         word += _JOURNAL
         self._table[word] = max(self._table[word], journal_cells(cells))
         return Journal(os.dup(self._fd), base=_offset(word, 0), cells=self._table[word])
+
+    def open_exemplars(self, owner: str) -> ExemplarArea:
+        """The exemplars of worker slot ``owner``, with those that its last worker left. Raises OSError."""
+        row, _ = _index(owner)
+        self._open_row(row)
+        area = ExemplarArea(os.dup(self._fd), base=_offset(row + _EXEMPLARS, 0))
+        self._table[row + _EXEMPLARS] = 1
+        return area
+
+    def exemplars(self) -> Iterator[bytes]:
+        """What the areas say that there are. Raises OSError."""
+        for number in self._numbers():
+            word = number * _ROW_WORDS + _EXEMPLARS
+            if self._table[word]:
+                yield self.read(_offset(word, 0), EXEMPLARS_SIZE)
 
     def discard_live(self, owner: str) -> None:
         """Forget the values of ``owner`` that meant "alive". Only for the holder of its lock."""

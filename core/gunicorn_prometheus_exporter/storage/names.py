@@ -75,3 +75,8 @@ def lock_name(owner: str) -> str:
 def journal_name(owner: str) -> str:
     """The file that holds the requests in progress of worker slot ``owner``."""
     return f"journal_{owner}.bin"
+
+
+def exemplars_name(owner: str) -> str:
+    """The file that holds the exemplars of worker slot ``owner``."""
+    return f"exemplars_{owner}.bin"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import process
 from ..bridges import watch_frameworks
 from ..master.seat import WorkerStorage
+from ..recorder.asgi_exemplars import ExemplaryASGIRecorder
 from ..recorder.asgi_recorder import ASGIRecorder, Server
 from ..recorder.recorder import Recorder
 from ..settings import Settings
@@ -33,7 +34,8 @@ class ServesASGI(PrometheusMixin, _Base):
     _prometheus_connections: ConnectionsMeter | None = None
 
     def _prometheus_make_recorder(self, storage: WorkerStorage, settings: Settings) -> Recorder:
-        return ASGIRecorder(
+        kind = ExemplaryASGIRecorder if settings.exemplars else ASGIRecorder
+        return kind(
             storage.segments,
             storage.journal,
             settings,

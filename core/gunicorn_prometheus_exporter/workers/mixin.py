@@ -11,6 +11,7 @@ from ..catalogue import CATALOGUE
 from ..gunicorn_versions import parse_error_reason
 from ..master.master import Master
 from ..master.seat import Seat, WorkerStorage
+from ..recorder.exemplars import ExemplaryRecorder
 from ..recorder.recorder import Recorder
 from ..recorder.series import gauge_key
 from ..settings import Settings
@@ -151,6 +152,11 @@ class PrometheusMixin(_Base):
             recorder.recover_all()
         except Exception as error:
             here.failures.report("recorder", error)
+        if isinstance(recorder, ExemplaryRecorder):
+            try:
+                recorder.keep_exemplars(storage.segments.exemplars())
+            except Exception as error:
+                here.failures.report("storage", error)
         storage.journal.enter(Phase.BOOTING)
         started = gauge_key(CATALOGUE["gunicorn_worker_start_time_seconds"], {"worker_id": seat.owner})
         storage.segments.get("gauge", "livesum").write_value(started, time.time(), 0.0)
@@ -160,7 +166,8 @@ class PrometheusMixin(_Base):
         self._prometheus_segments = storage.segments
 
     def _prometheus_make_recorder(self, storage: WorkerStorage, settings: Settings) -> Recorder:
-        return Recorder(storage.segments, storage.journal, settings)
+        kind = ExemplaryRecorder if settings.exemplars else Recorder
+        return kind(storage.segments, storage.journal, settings)
 
     def _prometheus_check_application(self) -> None:
         require_interface(self.wsgi, "WSGI", type(self).__name__)
