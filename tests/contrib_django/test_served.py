@@ -22,20 +22,22 @@ EXCEPTIONS = "gunicorn_http_exceptions_total"
 WSGI = f"{PROJECT}.wsgi:application"
 ASGI = f"{PROJECT}.asgi:application"
 
+# Gunicorn 25's asgi worker may tell Django at once that the client has gone, and Django then answers 500.
+ASGI_WORKER_CLASSES = [name for name in ASGI_AVAILABLE if name != "asgi" or GUNICORN_MAJOR > 25]
 # SystemExit ends the worker, not only the request.
 SERVED = [row for name, row in ROWS.items() if name != "SystemExit"]
 SETTINGS = sorted({json.dumps(dict(row.settings)) for row in SERVED})
 # What the settings change is Django's, and the same for every server of ASGI.
 PAIRS = [
-    *itertools.product(["sync", "gthread", ASGI_AVAILABLE[0]], SETTINGS),
-    *((name, "{}") for name in ASGI_AVAILABLE[1:]),
+    *itertools.product(["sync", "gthread", ASGI_WORKER_CLASSES[0]], SETTINGS),
+    *((name, "{}") for name in ASGI_WORKER_CLASSES[1:]),
 ]
 
 
 @pytest.mark.parametrize(("worker_class", "settings"), PAIRS)
 def test_rows(gunicorn: Callable[..., Gunicorn], worker_class: str, settings: str) -> None:
     """Each row's request is counted under its status and endpoint, and its exceptions by class and verdict."""
-    target = ASGI if worker_class in ASGI_AVAILABLE else WSGI
+    target = ASGI if worker_class in ASGI_WORKER_CLASSES else WSGI
     server = gunicorn(ROOT, target=target, worker_class=worker_class, env={"PROJECT_SETTINGS": settings})
     requests: Counter[tuple[str, ...]] = Counter()
     exceptions: Counter[tuple[str, ...]] = Counter()
@@ -143,7 +145,7 @@ def _listens(port: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("worker_class", ASGI_AVAILABLE)
+@pytest.mark.parametrize("worker_class", ASGI_WORKER_CLASSES)
 def test_asynchronous_django_under_a_mount(gunicorn: Callable[..., Gunicorn], worker_class: str) -> None:
     """Mounted in a Starlette application, Django's endpoints begin where the mount is."""
     app = f"""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidHandshake
 from websockets.sync.client import connect
 
 from tests.e2e.conftest import asgi_worker_class as asgi_worker_class
@@ -44,7 +44,7 @@ def test_the_shelf(gunicorn: Callable[..., Gunicorn], tmp_path: Path, asgi_worke
     with connect(f"ws://127.0.0.1:{server.port}/echo/lobby") as socket:
         socket.send("hello")
         assert socket.recv() == "lobby: hello"
-    with pytest.raises(InvalidStatus), connect(f"ws://127.0.0.1:{server.port}/echo/closed"):
+    with pytest.raises(InvalidHandshake), connect(f"ws://127.0.0.1:{server.port}/echo/closed"):
         pass
 
     seen = server.scrape_until(
