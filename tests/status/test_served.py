@@ -67,12 +67,13 @@ def test_of_an_exporter_by_itself(gunicorn: START, visit: OPEN) -> None:
     """``serve`` has the page as well."""
     server = gunicorn(APP, workers=1)
     server.get("/a")
+    server.scrape_until(lambda e: e.total("gunicorn_http_requests_total") == 1)
     exporter = Exporter({"PROMETHEUS_MULTIPROC_DIR": str(server.directory)})
     try:
         seen = visit(exporter.port)
         seen.shows("#headline", "Healthy")
         seen.page.get_by_text("Since start").click()
-        assert seen.endpoints()["GET /a"]["Requests"] == "1"
+        wait_until(lambda: seen.endpoints().get("GET /a", {}).get("Requests") == "1", 20)
         seen.end()
     finally:
         exporter.stop()
