@@ -40,6 +40,7 @@ class _Segments(Collector):
                 naming=settings.naming,
                 constant_labels=settings.constant_labels,
                 buckets=buckets_shown(settings, given=here.settings is None),
+                disabled=settings.disabled_families,
             )
             self._place = place
         return self._scraper.collect()

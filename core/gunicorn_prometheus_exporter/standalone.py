@@ -108,6 +108,7 @@ class Standalone:
             constant_labels=settings.constant_labels,
             buckets=buckets_shown(settings, given=True),
             exemplars=settings.exemplars,
+            disabled=settings.disabled_families,
             extra=[self._stored.metrics, self._errors],
             on_failure=self._failures.report,
         )

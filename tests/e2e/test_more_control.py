@@ -57,7 +57,7 @@ def bounds(seen: Exposition, family: str) -> set[str]:
     return seen.label_values(f"{family}_bucket", "le")
 
 
-@pytest.mark.setting("excluded_endpoints", "buckets")
+@pytest.mark.setting("excluded_endpoints", "buckets", "disabled_families")
 def test_traffic(gunicorn: START) -> None:
     """What of the requests is recorded."""
     settings: dict[str, object] = {
@@ -88,3 +88,19 @@ def test_traffic(gunicorn: START) -> None:
     assert seen.value(f"{SIZE}_sum", endpoint="/users") == 6
     assert bounds(seen, DURATION) == bounds(seen, "gunicorn_worker_request_duration_seconds") | {"30.0", "+Inf"}
     assert seen.total("gunicorn_worker_request_duration_seconds_bucket", le="30.0") == 4
+
+    off = ["gunicorn_http_request_duration_seconds", "gunicorn_http_exceptions_total", "gunicorn_worker_memory_*"]
+    off += ["gunicorn_exporter_series", "gunicorn_worker_exits", "gunicorn_worker_requests_in_progress"]
+    reload_with(server, {"disabled_families": off})
+    stored = stored_by(server)
+    server.get("/users")
+    server.get("/raise")
+    seen = server.scrape_until(lambda e: e.total("gunicorn_http_requests_total", endpoint="/users") == 3)
+    for name in (*off, "gunicorn_worker_request_duration_seconds", "gunicorn_worker_failed_requests"):
+        assert not [family for family in seen.families if family.startswith(name.removesuffix("_total").rstrip("*"))]
+    assert seen.total("gunicorn_worker_requests_total") == 6
+    assert seen.value(f"{SIZE}_count", endpoint="/users") == 3
+    for name in ("gunicorn_http_exceptions_total", f"{DURATION}_count"):
+        assert stored_by(server).total(name) == stored.total(name)
+    assert not stored_by(server).samples("gunicorn_worker_requests_in_progress")
+    assert "no such setting" not in server.log()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from ..catalogue import Family
 from ..recorder.series import gauge_key
@@ -10,14 +10,15 @@ from ..storage.segment import Segment
 
 
 class LiveGauges:
-    """The gauges in one live segment.
+    """The gauges in one live segment, of the families that it ``records``.
 
     A sample cannot be taken out of a segment. In one of the mode ``livemostrecent`` a sample without a timestamp is
     not there for any reader, so that is how a sample goes away.
     """
 
-    def __init__(self, segment: Segment) -> None:
+    def __init__(self, segment: Segment, records: Callable[[Family], bool] = lambda family: True) -> None:
         self._segment = segment
+        self._records = records
         self._indices: dict[tuple[str, tuple[str, ...]], int] = {}
 
     def set(self, family: Family, value: float, now: float, *labels: str) -> None:
@@ -25,6 +26,8 @@ class LiveGauges:
 
         One that has that value keeps its time, so that an idle server writes, and publishes, nothing.
         """
+        if not self._records(family):
+            return
         index = self._indices.get((family.name, labels))
         if index is None:
             key = gauge_key(family, dict(zip(family.labels, labels, strict=True)))

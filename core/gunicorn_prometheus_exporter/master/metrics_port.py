@@ -129,6 +129,7 @@ class MetricsPort:
             constant_labels=self._settings.constant_labels,
             buckets=buckets_shown(self._settings),
             exemplars=self._settings.exemplars,
+            disabled=self._settings.disabled_families,
             extra=self._extra,
             on_failure=self._failures.count,
         )
@@ -136,4 +137,11 @@ class MetricsPort:
 
 def _look(settings: Settings) -> tuple[object, ...]:
     """What a scraper depends on."""
-    return settings.legacy_metrics, settings.naming, settings.constant_labels, settings.buckets, settings.exemplars
+    return (
+        settings.legacy_metrics,
+        settings.naming,
+        settings.constant_labels,
+        settings.buckets,
+        settings.exemplars,
+        settings.disabled_families,
+    )

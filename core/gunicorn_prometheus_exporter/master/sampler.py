@@ -57,9 +57,9 @@ class Sampler:
         self._failures = failures
         self._gate = gate
         self._counters: Segment = segments.get("counter")
-        self._sums = LiveGauges(segments.get("gauge", "livesum"))
+        self._sums = LiveGauges(segments.get("gauge", "livesum"), self._records)
         # Two masters (USR2) share their listeners, so there the newest value counts.
-        self._newest = LiveGauges(segments.get("gauge", "livemostrecent"))
+        self._newest = LiveGauges(segments.get("gauge", "livemostrecent"), self._records)
         self._arbiter: Any = None
         self._probes: dict[Any, WorkerProbe] = {}
         self._gone: deque[tuple[Any, float | None]] = deque()
@@ -85,7 +85,7 @@ class Sampler:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def follow(self, settings: Settings) -> None:
-        """Look as often as the new ``settings`` say."""
+        """Look as often, and at as much, as the new ``settings`` say."""
         self._settings = settings
         self._woken.set()
 
@@ -166,11 +166,11 @@ class Sampler:
     def _sample_worker(self, worker: Any, at_processes: bool) -> str:
         probe = self._probes.get(worker)
         if probe is None:
-            probe = self._probes[worker] = WorkerProbe(worker, self._store)
+            probe = self._probes[worker] = WorkerProbe(worker, self._store, self._records)
         if probe.look():
             self._add(probe.busy - probe.counted_busy, _BUSY, probe.owner)
             probe.counted_busy = max(probe.busy, probe.counted_busy)
-            if at_processes or not probe.has_seen_process:
+            if (at_processes or not probe.has_seen_process) and probe.wants_process:
                 probe.look_at_process()
                 for mode, seconds, counted in zip(probe.cpu._fields, probe.cpu, probe.counted_cpu, strict=True):
                     self._add(seconds - counted, _CPU, probe.owner, mode)
@@ -178,6 +178,8 @@ class Sampler:
         return probe.state
 
     def _sample_listeners(self) -> None:
+        if not self._records(_BACKLOG) and not self._records(_BACKLOG_LIMIT):
+            return
         now = time.time()
         found = backlogs(self._arbiter)
         for listener, backlog in found.items():
@@ -202,8 +204,13 @@ class Sampler:
             self._failures.count(COMPONENT, error)
         self._pss_at = started + (time.monotonic() - started) / _PSS_SHARE
 
+    def _records(self, family: Family) -> bool:
+        return self._settings.records(family)
+
     def _add(self, amount: float, family: Family, *labels: str) -> None:
         """Add ``amount`` to a counter, which is there from now on even if it is nothing."""
+        if not self._records(family):
+            return
         series = (family.name, *labels)
         index = self._indices.get(series)
         if index is None:

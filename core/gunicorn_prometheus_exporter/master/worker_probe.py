@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import psutil
 
-from ..catalogue import CATALOGUE
+from ..catalogue import CATALOGUE, Family
 from ..storage.journal import Journal
 from ..storage.segments import Segments, Store
 from .live_gauges import LiveGauges
@@ -18,6 +19,8 @@ _PSS: Final = CATALOGUE["gunicorn_worker_memory_pss_bytes"]
 _CPU_PERCENT: Final = CATALOGUE["gunicorn_worker_cpu_percent"]
 _UPTIME: Final = CATALOGUE["gunicorn_worker_uptime_seconds"]
 _STATE: Final = CATALOGUE["gunicorn_worker_state"]
+
+_OF_PROCESSES: Final = (_MEMORY, _CPU_PERCENT, _UPTIME, _STATE, CATALOGUE["gunicorn_worker_cpu_seconds"])
 
 
 class CpuSeconds(NamedTuple):
@@ -31,11 +34,13 @@ class WorkerProbe:
     """Looks at ``worker``, Gunicorn's own object. Not thread-safe.
 
     ``state`` is one of `WORKER_STATES`, ``busy`` how many seconds it was busy, ``cpu`` what it used, as last looked at;
-    ``counted_busy`` and ``counted_cpu`` are for the caller's accounts. Its gauges are in segments of the owner
-    ``s<slot>``, which vanish with it. Raises OSError if it cannot have a journal.
+    ``counted_busy`` and ``counted_cpu`` are for the caller's accounts. Its gauges, of those families that it
+    ``records``, are in segments of the owner ``s<slot>``, which vanish with it. Raises OSError if it cannot have a
+    journal.
     """
 
-    def __init__(self, worker: Any, store: Store) -> None:
+    def __init__(self, worker: Any, store: Store, records: Callable[[Family], bool] = lambda family: True) -> None:
+        self._records = records
         self.worker = worker
         self.owner: str = worker.prometheus_owner
         self.state = "booting"
@@ -64,6 +69,11 @@ class WorkerProbe:
         return True
 
     @property
+    def wants_process(self) -> bool:
+        """Whether anything is recorded of what `look_at_process` sees."""
+        return any(map(self._records, _OF_PROCESSES)) or self._records(_PSS)
+
+    @property
     def has_seen_process(self) -> bool:
         return self._process is not None
 
@@ -87,7 +97,7 @@ class WorkerProbe:
 
     def look_at_pss(self) -> None:
         """Set the worker's share of memory, where the system tells it: it takes the kernel time to add up."""
-        if self._process is None or self._gauges is None:
+        if self._process is None or self._gauges is None or not self._records(_PSS):
             return
         pss = getattr(self._process.memory_full_info(), "pss", None)
         if pss is not None:
@@ -95,7 +105,7 @@ class WorkerProbe:
 
     def _opened(self) -> LiveGauges:
         if self._gauges is None:
-            self._gauges = LiveGauges(self._segments.get("gauge", "livemostrecent"))
+            self._gauges = LiveGauges(self._segments.get("gauge", "livemostrecent"), self._records)
         return self._gauges
 
     def _set_state(self, gauges: LiveGauges, status: str, now: float) -> None:

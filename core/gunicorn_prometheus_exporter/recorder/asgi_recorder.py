@@ -15,6 +15,7 @@ from ..storage.segments import Segments
 from .asgi_request import ASGIRequest, Receive, Send
 from .outcome import Outcome
 from .recorder import Recorder
+from .request_series import FIRST_BYTE
 from .websocket import WebSocket
 from .websocket_series import WebSocketSeries
 
@@ -76,7 +77,7 @@ class ASGIRecorder(Recorder):
         super().__init__(segments, journal, settings)
         self.report = report
         self.server = server
-        self.times_first_byte = settings.time_to_first_byte
+        self.times_first_byte = settings.time_to_first_byte and settings.records(FIRST_BYTE)
         self.unrouted: list[NameUnrouted] = []
         self.websockets = WebSocketSeries(segments, settings, self._dropped)
         self._cfg = cfg

@@ -44,6 +44,7 @@ class QueueTime:
     """Records the queue time of requests whose peer ``is_trusted`` (it is given Gunicorn's request)."""
 
     def __init__(self, histograms: Segment, is_trusted: Callable[[Any], bool], settings: Settings) -> None:
+        self._is_on = settings.records(_QUEUE_SECONDS)
         self._family = settings.in_force(_QUEUE_SECONDS)
         self._histograms = histograms
         self._is_trusted = is_trusted
@@ -54,6 +55,8 @@ class QueueTime:
 
         Without such a request there is no family: most applications have no proxy that says when it began.
         """
+        if not self._is_on:
+            return
         now = time.time()
         seconds = queue_seconds(environ.get("HTTP_X_REQUEST_START", ""), now)
         if seconds is None:

@@ -19,7 +19,7 @@ from .outcome import Outcome, failed_outcome, page_bytes, response_status
 from .queue_time import QueueTime
 from .request import RecordedRequest, TimedRequest
 from .request_series import DURATION, FIRST_BYTE, RECEIVED, REQUESTS, SENT, RequestCells, RequestKey, RequestSeries
-from .series import HistogramCells, counter_key, gauge_key
+from .series import HistogramCells, counter_key, gauge_key, segment_for
 from .troubles import Troubles
 
 _IN_PROGRESS: Final = CATALOGUE["gunicorn_worker_requests_in_progress"]
@@ -51,11 +51,10 @@ class Recorder:
         self._lock = threading.RLock()
         self._counters = segments.get("counter")
         self._histograms = segments.get("histogram")
-        self._gauges = segments.get("gauge", "livesum")
+        self._gauges = segment_for(segments, _IN_PROGRESS, settings, "livesum")
         self.exclusion = Exclusion(settings.excluded_endpoints) if settings.excluded_endpoints else None
         self._series = RequestSeries(
-            self._counters,
-            self._histograms,
+            segments,
             settings,
             self.exclusion,
         )
@@ -67,14 +66,18 @@ class Recorder:
         self._short = self._durations[0]
         self._receiveds, self._sents = settings.in_force(RECEIVED).buckets, settings.in_force(SENT).buckets
         self._received_of_bits, self._sent_of_bits = bucket_of_bits(self._receiveds), bucket_of_bits(self._sents)
-        self._troubles = Troubles(self._counters, cap=settings.max_series, error_types=settings.max_error_types)
+        self._troubles = Troubles(segments, settings)
         self._queue_time = QueueTime(self._histograms, peer_is_trusted, settings)
-        self._request_class = TimedRequest if settings.time_to_first_byte else RecordedRequest
+        self._request_class = (
+            TimedRequest if settings.time_to_first_byte and settings.records(FIRST_BYTE) else RecordedRequest
+        )
         by_method = {method: (method, encoded_method(method), known) for method, known in self._series.known.items()}
         self._other_method = by_method.pop(OTHER_METHOD)
         self._methods = by_method
         worker = {"worker_id": segments.owner}
-        self._request_seconds_cell = self._counters.index(counter_key(_REQUEST_SECONDS, worker))
+        self._request_seconds_cell = (
+            self._counters.index(counter_key(_REQUEST_SECONDS, worker)) if settings.records(_REQUEST_SECONDS) else None
+        )
         self._in_progress_cell = self._gauges.index(gauge_key(_IN_PROGRESS, worker))
         self._in_progress = 0.0
         self.is_held = False
@@ -209,11 +212,13 @@ class Recorder:
         elapsed = max(monotonic() - unfinished.start, 0.0)
         index, buckets, total, *_ = self._resolve((method, endpoint, unfinished.status or 500), self._series)
         with self._lock:
-            self._counters.cells[index] += 1.0
+            if index is not None:
+                self._counters.cells[index] += 1.0
             if buckets is not None:
                 self._histograms.cells[buckets[bisect_left(self._durations, elapsed)]] += 1.0
                 self._histograms.cells[total] += elapsed
-            self._counters.cells[self._request_seconds_cell] += elapsed
+            if self._request_seconds_cell is not None:
+                self._counters.cells[self._request_seconds_cell] += elapsed
             if not unfinished.status and not (self.exclusion and self.exclusion.covers_template(endpoint)):
                 self._troubles.aborted(method, endpoint or UNROUTED)
 
@@ -241,11 +246,13 @@ class Recorder:
                 sent_bucket = sents[of_bits[(sent - 1).bit_length()]]
             else:
                 sent_bucket = sents[bisect_left(self._sents, sent)]
+        seconds_cell = self._request_seconds_cell
         cell, journal = request.cell, request.journal
         words, doubles, status_word = journal.words, journal.doubles, cell[0]
         counters, histograms, gauges = self._counters.cells, self._histograms.cells, self._gauges.cells
         # From here on no call: see the class.
-        counters[index] += 1.0
+        if index is not None:
+            counters[index] += 1.0
         words[status_word] = FREE
         if durations is not None:
             histograms[duration_bucket] += 1.0
@@ -257,7 +264,8 @@ class Recorder:
         if sents is not None:
             histograms[sent_bucket] += 1.0
             histograms[sent_sum] += sent
-        counters[self._request_seconds_cell] += duration
+        if seconds_cell is not None:
+            counters[seconds_cell] += duration
         self._in_progress = in_progress = self._in_progress - 1.0
         gauges[self._in_progress_cell] = in_progress
         if in_progress == 0.0 and not self.is_held:

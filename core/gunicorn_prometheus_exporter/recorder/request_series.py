@@ -8,9 +8,9 @@ from typing import Final
 
 from ..catalogue import BY_STATUS, CATALOGUE, OTHER, OTHER_METHOD, UNROUTED, Family
 from ..settings import Settings
-from ..storage.segment import Segment
+from ..storage.segments import Segments
 from .exclusion import WITHOUT_ROUTE, Exclusion
-from .series import Cap, HistogramCells, counter_key, histogram_cells, histogram_sum_key
+from .series import Cap, HistogramCells, counter_key, histogram_cells, marking_key
 
 REQUESTS: Final = CATALOGUE["gunicorn_http_requests"]
 DURATION: Final = CATALOGUE["gunicorn_http_request_duration_seconds"]
@@ -24,11 +24,14 @@ RequestKey = tuple[str, str | None, int]
 
 _Buckets = tuple[int, ...] | None
 
-RequestCells = tuple[int, _Buckets, int, _Buckets, int, _Buckets, int, HistogramCells | None]
+RequestCells = tuple[int | None, _Buckets, int, _Buckets, int, _Buckets, int, HistogramCells | None]
 """The request counter, then buckets and sum of duration, received and sent bytes, then time to first byte.
 
-Without buckets a histogram is not recorded.
+What is None is not recorded, and so is a histogram without buckets.
 """
+
+_OFF: Final = (None, 0)
+_NOTHING: Final[RequestCells] = (None, None, 0, None, 0, None, 0, None)
 
 
 KnownEndpoints = dict[str | None, dict[int, RequestCells]]
@@ -47,30 +50,34 @@ class RequestSeries:
 
     def __init__(
         self,
-        counters: Segment,
-        histograms: Segment,
+        segments: Segments,
         settings: Settings,
         exclusion: Exclusion | None,
     ) -> None:
+        def recorded(family: Family) -> Family | None:
+            return self._recorded_as(settings.in_force(family)) if settings.records(family) else None
+
         self.known: dict[str, KnownEndpoints] = {method: {} for method in (*settings.methods, OTHER_METHOD)}
         self._judged_by_path: dict[str, KnownEndpoints] = {method: {} for method in self.known}
         self._exclusion = exclusion
-        self._excluded: RequestCells | None = None
-        self._most_excluded = settings.max_series
-        if exclusion is not None:
-            excluded = counters.index(counter_key(EXCLUDED_REQUESTS, {}))
-            self._excluded = (excluded, None, 0, None, 0, None, 0, None)
-        self._counters = counters
-        self._histograms = histograms
-        self._first_byte = settings.in_force(FIRST_BYTE) if settings.time_to_first_byte else None
-        self._cap = Cap(settings.max_series)
-        self._cap.count_existing(counters, REQUESTS)
+        self._excluded = _NOTHING
+        self._most_unnamed = settings.max_series
+        self._segments = segments
+        if exclusion is not None and settings.records(EXCLUDED_REQUESTS):
+            self._excluded = (segments.get("counter").index(counter_key(EXCLUDED_REQUESTS, {})), *_NOTHING[1:])
         self._by_status = settings.naming == "otel"
         self._scheme = ""
-        self._duration, self._received, self._sent = (
-            self._recorded_as(settings.in_force(family)) for family in (DURATION, RECEIVED, SENT)
-        )
-        self._cap.count_existing(histograms, self._duration)
+        self._requests = REQUESTS if settings.records(REQUESTS) else None
+        self._duration, self._received, self._sent = map(recorded, (DURATION, RECEIVED, SENT))
+        self._first_byte = recorded(FIRST_BYTE) if settings.time_to_first_byte else None
+        histograms = (self._duration, self._received, self._sent, self._first_byte)
+        # Label sets are counted by requests, and by the first histogram for all of them.
+        self._counted = [
+            family for family in (self._requests, next(filter(None, histograms), None)) if family is not None
+        ]
+        self._cap = Cap(settings.max_series)
+        for family in self._counted:
+            self._cap.count_existing(segments.get(family.kind), family)
 
     def of_scheme(self, scheme: str) -> RequestSeries:
         """The same for requests of this URL scheme: with cells of its own, and one cap for all."""
@@ -82,8 +89,10 @@ class RequestSeries:
 
     def resolve(self, key: RequestKey, path: str) -> tuple[RequestCells, bool]:
         """The cells of ``key``, and whether it has its own (else they are ``__other__``'s)."""
-        if self._excluded is not None and self._is_excluded(key, path):
-            return self._excluded, True
+        if self._exclusion is not None and self._exclusion.covers(key[1], path):
+            return self._unnamed(key, self._excluded), True
+        if not self._counted:
+            return self._unnamed(key, _NOTHING), True
         cells = self._find(key)
         if cells is not None:
             return cells, True
@@ -103,47 +112,52 @@ class RequestSeries:
         return self._shelf(method, endpoint).get(endpoint, {}).get(status)
 
     def _recorded_as(self, family: Family) -> Family:
-        return replace(BY_STATUS[family.name], buckets=family.buckets) if self._by_status else family
+        if not self._by_status or family.name not in BY_STATUS:
+            return family
+        return replace(BY_STATUS[family.name], buckets=family.buckets)
 
     def _shelf(self, method: str, endpoint: str | None) -> KnownEndpoints:
         by_path = self._exclusion is not None and endpoint in WITHOUT_ROUTE
         return (self._judged_by_path if by_path else self.known)[method]
 
-    def _is_excluded(self, key: RequestKey, path: str) -> bool:
+    def _unnamed(self, key: RequestKey, cells: RequestCells) -> RequestCells:
+        """Remember the ``cells`` of an endpoint that has no series, and so no cap."""
         method, endpoint, status = key
-        if self._exclusion is None or self._excluded is None or not self._exclusion.covers(endpoint, path):
-            return False
         known = self.known[method]
-        if endpoint not in WITHOUT_ROUTE and len(known) < self._most_excluded:
-            known.setdefault(endpoint, {})[status] = self._excluded
-        return True
+        if (self._exclusion is None or endpoint not in WITHOUT_ROUTE) and len(known) < self._most_unnamed:
+            known.setdefault(endpoint, {})[status] = cells
+        return cells
 
     def _admit(self, method: str, endpoint: str, status: int) -> tuple[Family, ...] | None:
         """The families in which it would be a new label set, None if that is one too many."""
         if endpoint == OTHER:
             return ()
-        labels = {"method": method, "endpoint": endpoint, "status": f"{status:03}"}
         new = []
-        if counter_key(REQUESTS, labels) not in self._counters:
-            new.append(REQUESTS)
-        if histogram_sum_key(self._duration, self._labels(method, endpoint, status)) not in self._histograms:
-            new.append(self._duration)
+        for family in self._counted:
+            key = marking_key(family, self._labels(family, method, endpoint, status))
+            if key not in self._segments.get(family.kind):
+                new.append(family)
         return tuple(new) if all(map(self._cap.admits, new)) else None
 
-    def _labels(self, method: str, endpoint: str, status: int) -> dict[str, str]:
-        """Those of the histograms."""
-        labels = {"method": method, "endpoint": endpoint}
-        return {**labels, "status": f"{status:03}", "scheme": self._scheme} if self._by_status else labels
+    def _labels(self, family: Family, method: str, endpoint: str, status: int) -> dict[str, str]:
+        labels = {"method": method, "endpoint": endpoint, "status": f"{status:03}", "scheme": self._scheme}
+        return {name: labels[name] for name in family.labels}
 
     def _make(self, key: RequestKey) -> RequestCells:
         method, endpoint, status = key
-        labels = {"method": method, "endpoint": endpoint or UNROUTED}
-        by_status = self._labels(method, endpoint or UNROUTED, status)
-        duration = histogram_cells(self._histograms, self._duration, by_status)
-        received = histogram_cells(self._histograms, self._received, by_status)
-        sent = histogram_cells(self._histograms, self._sent, by_status)
-        first_byte = histogram_cells(self._histograms, self._first_byte, labels) if self._first_byte else None
-        request = self._counters.index(counter_key(REQUESTS, {**labels, "status": f"{status:03}"}))
+
+        def cells_of(family: Family | None) -> HistogramCells | None:
+            if family is None:
+                return None
+            labels = self._labels(family, method, endpoint or UNROUTED, status)
+            return histogram_cells(self._segments.get("histogram"), family, labels)
+
+        duration, received, sent = (cells_of(family) or _OFF for family in (self._duration, self._received, self._sent))
+        first_byte = cells_of(self._first_byte)
+        request = None
+        if self._requests is not None:
+            labels = self._labels(self._requests, method, endpoint or UNROUTED, status)
+            request = self._segments.get("counter").index(counter_key(self._requests, labels))
         cells: RequestCells = (request, *duration, *received, *sent, first_byte)
         self._shelf(method, endpoint).setdefault(endpoint, {})[status] = cells
         return cells

@@ -9,7 +9,15 @@ from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.utils import floatToGoString
 
 from ..catalogue import INFINITY, OTHER, Family
+from ..settings import Settings
+from ..storage.nowhere import Nowhere
 from ..storage.segment import Segment
+from ..storage.segments import Segments
+
+
+def segment_for(segments: Segments, family: Family, settings: Settings, mode: str = "") -> Segment:
+    """Where the samples of ``family`` go: nowhere if it is switched off. ``mode`` is a gauge's. Raises OSError."""
+    return segments.get(family.kind, mode) if settings.records(family) else Nowhere()
 
 
 class HistogramCells(NamedTuple):
@@ -32,6 +40,11 @@ def gauge_key(family: Family, labels: Mapping[str, str]) -> str:
 def histogram_sum_key(family: Family, labels: Mapping[str, str]) -> str:
     """The storage key of a histogram's sum, which is there if the histogram is."""
     return mmap_key(family.name, f"{family.name}_sum", list(labels), list(labels.values()), family.help)
+
+
+def marking_key(family: Family, labels: Mapping[str, str]) -> str:
+    """The storage key by which a label set is counted, and which is made last of all that it has."""
+    return histogram_sum_key(family, labels) if family.kind == "histogram" else counter_key(family, labels)
 
 
 def histogram_cells(segment: Segment, family: Family, labels: Mapping[str, str]) -> HistogramCells:
@@ -74,6 +87,7 @@ class CappedCounter:
 
     def __init__(self, segment: Segment, family: Family, cap: int, overflow: Sequence[str]) -> None:
         self._segment = segment
+        self._is_off = isinstance(segment, Nowhere)
         self._family = family
         self._cap = Cap(cap)
         self._cap.count_existing(segment, family)
@@ -86,6 +100,8 @@ class CappedCounter:
 
     def increment(self, *values: str) -> bool:
         """Add one to the sample with the label ``values``. False if it was counted under the overflow labels."""
+        if self._is_off:
+            return True
         index = self._indices.get(values)
         admitted = True
         if index is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ..catalogue import CATALOGUE, ESCAPED_EXCEPTIONS
+from ..catalogue import CATALOGUE, ESCAPED_EXCEPTIONS, Family
 from ..gunicorn_versions import PARSE_ERROR_REASONS
 from ..note import NotedException
-from ..storage.segment import Segment
-from .series import BoundedNames, CappedCounter, counter_key
+from ..settings import Settings
+from ..storage.segments import Segments
+from .series import BoundedNames, CappedCounter, segment_for
 
 _EXCEPTIONS: Final = CATALOGUE["gunicorn_http_exceptions"]
 _ABORTED: Final = CATALOGUE["gunicorn_http_aborted_responses"]
@@ -21,16 +22,19 @@ _ERRORS: Final = CATALOGUE["gunicorn_exporter_errors"]
 class Troubles:
     """Counters of what went wrong. Not thread-safe: the recorder's lock covers every call."""
 
-    def __init__(self, counters: Segment, *, cap: int, error_types: int) -> None:
-        self._aborted = CappedCounter(counters, _ABORTED, cap, ["endpoint"])
-        self._exceptions = CappedCounter(counters, _EXCEPTIONS, cap, ["endpoint", "error_type"])
-        self._escaped = CappedCounter(counters, ESCAPED_EXCEPTIONS, cap, ["endpoint", "error_type"])
-        self._parse_errors = CappedCounter(counters, _PARSE_ERRORS, cap, [])
+    def __init__(self, segments: Segments, settings: Settings) -> None:
+        def counter(family: Family, *overflow: str) -> CappedCounter:
+            return CappedCounter(segment_for(segments, family, settings), family, settings.max_series, overflow)
+
+        self._aborted = counter(_ABORTED, "endpoint")
+        self._exceptions = counter(_EXCEPTIONS, "endpoint", "error_type")
+        self._escaped = counter(ESCAPED_EXCEPTIONS, "endpoint", "error_type")
+        self._parse_errors = counter(_PARSE_ERRORS)
         for reason in PARSE_ERROR_REASONS:
-            counters.index(counter_key(_PARSE_ERRORS, {"reason": reason}))
-        self._dropped = CappedCounter(counters, _DROPPED, cap, [])
-        self._errors = CappedCounter(counters, _ERRORS, cap, [])
-        self._error_types = BoundedNames(error_types)
+            self._parse_errors.start(reason)
+        self._dropped = counter(_DROPPED)
+        self._errors = counter(_ERRORS)
+        self._error_types = BoundedNames(settings.max_error_types)
 
     def exceptions(
         self, method: str, endpoint: str, noted: Sequence[NotedException], escaped: BaseException | None

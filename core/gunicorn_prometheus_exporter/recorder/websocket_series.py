@@ -11,7 +11,7 @@ from ..note import NotedException
 from ..settings import Settings
 from ..storage.segments import Segments
 from .request_series import EXCLUDED_REQUESTS
-from .series import BoundedNames, Cap, CappedCounter, counter_key, gauge_key, histogram_cells
+from .series import BoundedNames, Cap, CappedCounter, counter_key, gauge_key, histogram_cells, marking_key, segment_for
 
 _OPEN: Final = CATALOGUE["gunicorn_websocket_open"]
 _OPENED: Final = CATALOGUE["gunicorn_websocket_opened"]
@@ -35,33 +35,35 @@ def close_code_label(code: int) -> str:
 class WebSocketCells:
     """The numbers of one endpoint's websockets."""
 
-    def __init__(self, segments: Segments, endpoint: str, duration: Family) -> None:
+    def __init__(self, segments: Segments, endpoint: str, settings: Settings) -> None:
+        duration = settings.in_force(_DURATION)
         self._bounds = duration.buckets
         self.endpoint = endpoint
-        self._counters = segments.get("counter")
-        self._histograms = segments.get("histogram")
-        self._gauges = segments.get("gauge", "livesum")
         labels = {"endpoint": endpoint}
+        # What is switched off has a segment that keeps nothing.
+        self._gauges = segment_for(segments, _OPEN, settings, "livesum")
+        self._histograms = segment_for(segments, _DURATION, settings)
+        self._messages = segment_for(segments, _MESSAGES, settings)
+        self._bytes = segment_for(segments, _BYTES, settings)
+        self._openings = segment_for(segments, _OPENED, settings)
         self._open = self._gauges.index(gauge_key(_OPEN, labels))
         self._duration = histogram_cells(self._histograms, duration, labels)
         self._received, self._received_bytes = self._flow({**labels, "direction": "received"})
         self._sent, self._sent_bytes = self._flow({**labels, "direction": "sent"})
         # Endpoints are counted by this one, so one that there was no room for does not count.
-        self._opened = self._counters.index(counter_key(_OPENED, labels))
+        self._opened = self._openings.index(counter_key(_OPENED, labels))
 
     def opened(self) -> None:
-        self._counters.cells[self._opened] += 1.0
+        self._openings.cells[self._opened] += 1.0
         self._gauges.cells[self._open] += 1.0
 
     def received(self, size: int) -> None:
-        cells = self._counters.cells
-        cells[self._received] += 1.0
-        cells[self._received_bytes] += size
+        self._messages.cells[self._received] += 1.0
+        self._bytes.cells[self._received_bytes] += size
 
     def sent(self, size: int) -> None:
-        cells = self._counters.cells
-        cells[self._sent] += 1.0
-        cells[self._sent_bytes] += size
+        self._messages.cells[self._sent] += 1.0
+        self._bytes.cells[self._sent_bytes] += size
 
     def closed(self, seconds: float) -> None:
         self._gauges.cells[self._open] -= 1.0
@@ -70,8 +72,7 @@ class WebSocketCells:
         cells[self._duration.sum] += seconds
 
     def _flow(self, labels: dict[str, str]) -> tuple[int, int]:
-        counters = self._counters
-        return counters.index(counter_key(_MESSAGES, labels)), counters.index(counter_key(_BYTES, labels))
+        return self._messages.index(counter_key(_MESSAGES, labels)), self._bytes.index(counter_key(_BYTES, labels))
 
 
 class WebSocketSeries:
@@ -82,18 +83,25 @@ class WebSocketSeries:
     """
 
     def __init__(self, segments: Segments, settings: Settings, dropped: Callable[[str], None]) -> None:
-        cap = settings.max_series
-        self._duration = settings.in_force(_DURATION)
+        self._settings = settings
         self._segments = segments
         self._dropped = dropped
-        counters = segments.get("counter")
-        self._cap = Cap(cap)
-        self._cap.count_existing(counters, _OPENED)
+        self._cap = Cap(settings.max_series)
+        # By which of them endpoints are counted: the last that is made of those that are on.
+        self._marker = next(
+            (family for family in (_OPENED, _DURATION, _MESSAGES, _BYTES) if settings.records(family)), None
+        )
+        if self._marker is not None:
+            self._cap.count_existing(segments.get(self._marker.kind), self._marker)
         self._endpoints: dict[str, WebSocketCells] = {}
-        self._refused = CappedCounter(counters, _REFUSED, cap, ["endpoint"])
-        self._closed = CappedCounter(counters, _CLOSED, cap, ["endpoint"])
-        self._excluded = CappedCounter(counters, EXCLUDED_REQUESTS, cap, [])
-        self._exceptions = CappedCounter(counters, _EXCEPTIONS, cap, ["endpoint", "error_type"])
+
+        def counter(family: Family, *overflow: str) -> CappedCounter:
+            return CappedCounter(segment_for(segments, family, settings), family, settings.max_series, overflow)
+
+        self._refused = counter(_REFUSED, "endpoint")
+        self._closed = counter(_CLOSED, "endpoint")
+        self._exceptions = counter(_EXCEPTIONS, "endpoint", "error_type")
+        self._excluded = counter(EXCLUDED_REQUESTS)
         self._error_types = BoundedNames(settings.max_error_types)
 
     def cells(self, template: str | None) -> WebSocketCells:
@@ -104,7 +112,7 @@ class WebSocketSeries:
             endpoint = self._admitted(endpoint)
             cells = self._endpoints.get(endpoint)
         if cells is None:
-            cells = self._endpoints[endpoint] = WebSocketCells(self._segments, endpoint, self._duration)
+            cells = self._endpoints[endpoint] = WebSocketCells(self._segments, endpoint, self._settings)
         return cells
 
     def refused(self, template: str | None, status: int) -> None:
@@ -126,12 +134,15 @@ class WebSocketSeries:
             self._count(self._exceptions, _EXCEPTIONS.name, endpoint, name, handled, exception.source)
 
     def _admitted(self, endpoint: str) -> str:
-        if counter_key(_OPENED, {"endpoint": endpoint}) in self._segments.get("counter"):
+        marker = self._marker or _OPENED
+        labels = {"endpoint": endpoint, "direction": "sent"}
+        key = marking_key(marker, {name: labels[name] for name in marker.labels})
+        if self._marker is not None and key in self._segments.get(marker.kind):
             return endpoint
-        if not self._cap.admits(_OPENED):
+        if not self._cap.admits(marker):
             self._dropped(_OPENED.name)
             return OTHER
-        self._cap.add(_OPENED)
+        self._cap.add(marker)
         return endpoint
 
     def _count(self, counter: CappedCounter, family: str, *values: str) -> None:

@@ -31,6 +31,7 @@ class RedisStorageClient(Collector):
             naming=settings.naming,
             constant_labels=settings.constant_labels,
             buckets=buckets_shown(settings, given=True),
+            disabled=settings.disabled_families,
         )
 
     def collect(self) -> Iterable[Metric]:

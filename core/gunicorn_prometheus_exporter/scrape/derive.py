@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -101,10 +101,13 @@ class _Known:
 
 
 class Deriver:
-    """Derives readings from readings; the same ones from the same ones. Histograms get their ``buckets``."""
+    """Derives readings from readings; the same ones from the same ones. Histograms get their ``buckets``, and
+    families that are ``disabled`` are not made.
+    """
 
-    def __init__(self, buckets: BucketsShown) -> None:
+    def __init__(self, buckets: BucketsShown, disabled: Collection[str] = ()) -> None:
         self._buckets = buckets
+        self._disabled = disabled
         self._known: dict[SegmentName, _Known] = {}
         self._sums: WeakKeyDictionary[Layout, _Sums] = WeakKeyDictionary()
 
@@ -128,20 +131,21 @@ class Deriver:
         owner = name.owner
         sums = self._sums.get(source)
         if sums is None:
-            sums = self._sums[source] = _sums(name.kind, source, self._buckets)
+            sums = self._sums[source] = _sums(name.kind, source, self._buckets, self._disabled)
         is_worker = owner.isdecimal()
         chosen = [pair for pair in zip(sums.targets, sums.terms, strict=True) if is_worker or not pair[0].by_worker]
         keys = tuple([target.key(owner) for target, _ in chosen])
         return _Derivation(Layout(keys), tuple([term for _, term in chosen]))
 
 
-def _sums(kind: str, source: Layout, buckets: BucketsShown) -> _Sums:
+def _sums(kind: str, source: Layout, buckets: BucketsShown, disabled: Collection[str]) -> _Sums:
     indices: defaultdict[_Target, list[int]] = defaultdict(list)
     bounds = _bounds(source, buckets)
     for index, key in enumerate(source.keys):
         if key.family in _SOURCES and fits_catalogue(key.family, kind, key.group):
             for target in _targets(key, bounds):
-                indices[target].append(index)
+                if target.family not in disabled:
+                    indices[target].append(index)
     return _Sums(tuple(indices), tuple(map(_term, indices.values())))
 
 

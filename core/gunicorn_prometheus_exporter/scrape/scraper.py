@@ -18,7 +18,7 @@ from .exemplars import Exemplars, Marks
 from .families import Family, in_order, restrict
 from .live import family_of, join
 from .merge import Merger
-from .naming import NAMINGS, active_requests
+from .naming import NAMINGS, OTEL_NAMES, active_requests
 from .openmetrics import conforming
 from .own import OWN, counted, own_families
 from .reader import Reader, Readings, ReadingSource
@@ -42,10 +42,10 @@ class Scraper:
     """Answers scrapes from ``source``. Thread-safe; scrapes run one after the other.
 
     ``legacy`` adds the families of the catalogue's legacy section; ``naming`` is a name in `NAMINGS`; every sample
-    gets ``constant_labels``; and histograms are shown with their ``buckets`` (`buckets_shown`). With ``exemplars``
-    OpenMetrics has those of the source, if it is an `ExemplarSource`. Each of ``extra`` gives families from this
-    process's memory. ``on_failure`` is told what went wrong without stopping the scrape, each conflict of families
-    once.
+    gets ``constant_labels``; histograms are shown with their ``buckets`` (`buckets_shown`), and families that are
+    ``disabled`` not at all. With ``exemplars`` OpenMetrics has those of the source, if it is an `ExemplarSource`. Each
+    of ``extra`` gives families from this process's memory. ``on_failure`` is told what went wrong without stopping the
+    scrape, each conflict of families once.
     """
 
     def __init__(
@@ -57,15 +57,18 @@ class Scraper:
         constant_labels: Labels = (),
         buckets: BucketsShown | None = None,
         exemplars: bool = False,
+        disabled: Collection[str] = (),
         extra: Sequence[Callable[[], Iterable[Metric]]] = (),
         on_failure: Callable[[str, BaseException], None] = _ignore,
     ) -> None:
-        hidden = frozenset(INTERNAL) if legacy else _LEGACY.union(INTERNAL)
+        disabled = frozenset([*disabled, *(OTEL_NAMES[name] for name in disabled if name in OTEL_NAMES)])
+        hidden = disabled.union(INTERNAL) if legacy else disabled.union(_LEGACY, INTERNAL)
         self._source = source
+        self._disabled = disabled
         self._extra = tuple(extra)
         self._on_failure = on_failure
         self._reader = Reader()
-        self._deriver = Deriver(buckets or {}) if legacy else None
+        self._deriver = Deriver(buckets or {}, disabled) if legacy else None
         self._naming = NAMINGS[naming]
         made_here = DERIVED | OWN | self._naming.families.keys()
         self._merger = Merger(hidden=hidden, made_here=made_here, naming=self._naming, buckets=buckets or {})
@@ -113,7 +116,11 @@ class Scraper:
         merged = self._merger.merge(found.readings, derived)
         families, conflicts = join(merged.families, live, merged.claims, self._refused)
         self._report(merged.conflicts.union(conflicts))
-        own = own_families(duration=self._duration, unreadable=found.unreadable, size=found.size)
+        own = [
+            family
+            for family in own_families(duration=self._duration, unreadable=found.unreadable, size=found.size)
+            if family.shape.name not in self._disabled
+        ]
         if _ACTIVE in self._naming.families:
             own += active_requests(families)
         return in_order([*families, *own])
@@ -145,7 +152,7 @@ class Scraper:
         families: list[Family] = []
         for source in self._extra:
             try:
-                families.extend(map(family_of, source()))
+                families.extend(family_of(metric) for metric in source() if metric.name not in self._disabled)
             except Exception as error:
                 self._on_failure(COMPONENT, error)
         return families

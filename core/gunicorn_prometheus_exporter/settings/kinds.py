@@ -99,31 +99,32 @@ def _parse_line(raw: Raw) -> str:
     return raw
 
 
-def _words(raw: Raw, most: int) -> tuple[str, ...]:
-    words = raw.split(",") if isinstance(raw, str) else raw
-    if not isinstance(words, list):
+def words(raw: Raw, most: int) -> tuple[str, ...]:
+    """The words of a list, or of a text with commas. Raises ValueError, TypeError if they are none or too many."""
+    listed = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(listed, list):
         raise TypeError
-    if not 0 < len(words) <= most:
+    if not 0 < len(listed) <= most:
         raise ValueError
-    return tuple(_text(word) for word in words)
+    return tuple(_text(word) for word in listed)
 
 
 def _parse_methods(raw: Raw) -> tuple[str, ...]:
-    methods = _words(raw, 32)
+    methods = words(raw, 32)
     if not all(method.isascii() and method.isidentifier() and len(method) <= 24 for method in methods):
         raise ValueError
     return methods
 
 
 def _parse_endpoints(raw: Raw) -> tuple[str, ...]:
-    endpoints = _words(raw, 64)
+    endpoints = words(raw, 64)
     if not all(_ENDPOINT.fullmatch(endpoint) for endpoint in endpoints):
         raise ValueError
     return endpoints
 
 
 def _parse_hosts(raw: Raw) -> tuple[tuple[str, int], ...]:
-    return tuple(_parse_host(word) for word in _words(raw, 64))
+    return tuple(_parse_host(word) for word in words(raw, 64))
 
 
 def _parse_host(word: str) -> tuple[str, int]:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
-from ..catalogue import Family
+from ..catalogue import BY_STATUS, ESCAPED_EXCEPTIONS, SLOT_EXITS, Family
 from .buckets import BUCKETS, Buckets
+from .families import FAMILIES
 from .kinds import ENDPOINTS, seconds
 from .setting import setting
+
+_NEEDED_BY: Final = {
+    ESCAPED_EXCEPTIONS.name: ("gunicorn_worker_error_handling",),
+    SLOT_EXITS.name: (
+        "gunicorn_worker_restart",
+        "gunicorn_worker_restart_count",
+        "gunicorn_master_worker_restart_count",
+    ),
+    **{recorded.name: (name,) for name, recorded in BY_STATUS.items()},
+}
+"""For which families those are recorded that are never shown."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,13 @@ class RecordingSettings:
         ENDPOINTS,
         "Endpoints whose requests only count as excluded; of requests without a route, their paths. "
         "A `*` stands for any text.",
+    )
+    disabled_families: tuple[str, ...] = setting(
+        (),
+        "disabled_families",
+        "PROMETHEUS_DISABLED_FAMILIES",
+        FAMILIES,
+        "Metrics to switch off, with those that are derived from them. They are neither recorded nor shown.",
     )
     buckets: tuple[Buckets, ...] = setting(
         (),
@@ -36,6 +56,11 @@ class RecordingSettings:
         seconds(0.1, 300),
         "Seconds between two looks at workers and listeners when nobody scrapes; at processes every fifth time.",
     )
+
+    def records(self, family: Family) -> bool:
+        """Whether ``family`` is switched on. What only others are derived from is on if one of those is."""
+        needed_by = _NEEDED_BY.get(family.name, (family.name,))
+        return not self.disabled_families or any(name not in self.disabled_families for name in needed_by)
 
     def in_force(self, family: Family) -> Family:
         """``family`` with the buckets that it has by these settings."""

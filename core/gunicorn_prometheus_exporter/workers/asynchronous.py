@@ -55,7 +55,7 @@ class ServesASGI(PrometheusMixin, _Base):
 
     def _prometheus_measure(self, segments: Segments, settings: Settings) -> None:
         # Neither server has a limit that it keeps.
-        self._prometheus_connections = ConnectionsMeter(segments)
+        self._prometheus_connections = ConnectionsMeter(segments, settings)
 
     def _prometheus_concurrency(self) -> int:
         return int(self.cfg.worker_connections) * len(self.sockets)

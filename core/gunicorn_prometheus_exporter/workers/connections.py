@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..catalogue import CATALOGUE
-from ..recorder.series import gauge_key
+from ..recorder.series import gauge_key, segment_for
 from ..settings import Settings
 from ..storage.segments import Segments
 from .mixin import PrometheusMixin
@@ -22,12 +22,13 @@ else:
 class ConnectionsMeter:
     """The open connections of the worker whose ``segments`` these are, and their ``limit``, if there is one."""
 
-    def __init__(self, segments: Segments, limit: int | None = None) -> None:
+    def __init__(self, segments: Segments, settings: Settings, limit: int | None = None) -> None:
         worker = {"worker_id": segments.owner}
-        self._gauges = segments.get("gauge", "livesum")
+        self._gauges = segment_for(segments, _CONNECTIONS, settings, "livesum")
         self._cell = self._gauges.index(gauge_key(_CONNECTIONS, worker))
         if limit is not None:
-            self._gauges.cells[self._gauges.index(gauge_key(_LIMIT, worker))] = limit
+            limits = segment_for(segments, _LIMIT, settings, "livesum")
+            limits.cells[limits.index(gauge_key(_LIMIT, worker))] = limit
 
     def set(self, connections: int) -> None:
         self._gauges.cells[self._cell] = connections
@@ -51,7 +52,7 @@ class CountsConnections(PrometheusMixin, _Base):
 
     def _prometheus_measure(self, segments: Segments, settings: Settings) -> None:
         limit = int(self.cfg.worker_connections) * len(self.sockets)
-        self._prometheus_connections = ConnectionsMeter(segments, limit)
+        self._prometheus_connections = ConnectionsMeter(segments, settings, limit)
 
     def _prometheus_count(self, change: int) -> None:
         self._prometheus_open += change

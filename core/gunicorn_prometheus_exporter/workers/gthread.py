@@ -54,4 +54,4 @@ class PrometheusThreadWorker(PrometheusMixin, ThreadWorker):
         # A user's own executor need not tell its size.
         threads = getattr(self.tpool, "_max_workers", int(self.cfg.threads))
         self._prometheus_pool = PoolMeter(segments, threads, settings)
-        self._prometheus_connections = ConnectionsMeter(segments, int(self.worker_connections))
+        self._prometheus_connections = ConnectionsMeter(segments, settings, int(self.worker_connections))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import process
 from ..catalogue import CATALOGUE
@@ -13,12 +13,14 @@ from ..master.master import Master
 from ..master.seat import Seat, WorkerStorage
 from ..recorder.exemplars import ExemplaryRecorder
 from ..recorder.recorder import Recorder
-from ..recorder.series import gauge_key
+from ..recorder.series import gauge_key, segment_for
 from ..settings import Settings
 from ..storage.journal import Journal, Phase
 from ..storage.segments import Segments
 from .instrument import instrumented, reached_application, recording_post_request
 from .interface import require_interface
+
+_START_TIME: Final = CATALOGUE["gunicorn_worker_start_time_seconds"]
 
 if TYPE_CHECKING:
     from gunicorn.workers.base import Worker as _Base
@@ -158,8 +160,8 @@ class PrometheusMixin(_Base):
             except Exception as error:
                 here.failures.report("storage", error)
         storage.journal.enter(Phase.BOOTING)
-        started = gauge_key(CATALOGUE["gunicorn_worker_start_time_seconds"], {"worker_id": seat.owner})
-        storage.segments.get("gauge", "livesum").write_value(started, time.time(), 0.0)
+        gauges = segment_for(storage.segments, _START_TIME, seat.settings, "livesum")
+        gauges.write_value(gauge_key(_START_TIME, {"worker_id": seat.owner}), time.time(), 0.0)
         here.bind(seat.store, storage.segments, storage.journal)
         here.failures.send_to(recorder.failed)
         self._prometheus_recorder, self._prometheus_journal = recorder, storage.journal

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Final
 
 from ..catalogue import CATALOGUE
-from ..recorder.series import gauge_key, histogram_cells
+from ..recorder.series import gauge_key, histogram_cells, segment_for
 from ..settings import Settings
 from ..storage.segments import Segments
 
@@ -28,12 +28,14 @@ class PoolMeter:
         wait = settings.in_force(_WAIT)
         self._bounds = wait.buckets
         worker = {"worker_id": segments.owner}
-        self._gauges = segments.get("gauge", "livesum")
-        self._histograms = segments.get("histogram")
+        self._busies, self._queues, sizes = (
+            segment_for(segments, family, settings, "livesum") for family in (_BUSY, _QUEUE, _THREADS)
+        )
+        self._histograms = segment_for(segments, _WAIT, settings)
         self._waits = histogram_cells(self._histograms, wait, worker)
-        self._busy_cell = self._gauges.index(gauge_key(_BUSY, worker))
-        self._queue_cell = self._gauges.index(gauge_key(_QUEUE, worker))
-        self._gauges.cells[self._gauges.index(gauge_key(_THREADS, worker))] = threads
+        self._busy_cell = self._busies.index(gauge_key(_BUSY, worker))
+        self._queue_cell = self._queues.index(gauge_key(_QUEUE, worker))
+        sizes.cells[sizes.index(gauge_key(_THREADS, worker))] = threads
         self._busy = 0
         self._queue = 0
         self._lock = threading.Lock()
@@ -42,25 +44,25 @@ class PoolMeter:
         """A connection begins to wait for a thread. Returns when, for `start`."""
         with self._lock:
             self._queue += 1
-            self._gauges.cells[self._queue_cell] = self._queue
+            self._queues.cells[self._queue_cell] = self._queue
         return monotonic()
 
     def withdraw(self) -> None:
         """The pool took no connection after all."""
         with self._lock:
             self._queue -= 1
-            self._gauges.cells[self._queue_cell] = self._queue
+            self._queues.cells[self._queue_cell] = self._queue
 
     def start(self, enqueued: float) -> None:
         """A thread takes the connection that began to wait at ``enqueued``."""
         seconds = monotonic() - enqueued
         bucket = self._waits.buckets[bisect_left(self._bounds, seconds)]
         with self._lock:
-            gauges, histograms = self._gauges.cells, self._histograms.cells
+            histograms = self._histograms.cells
             self._queue -= 1
             self._busy += 1
-            gauges[self._queue_cell] = self._queue
-            gauges[self._busy_cell] = self._busy
+            self._queues.cells[self._queue_cell] = self._queue
+            self._busies.cells[self._busy_cell] = self._busy
             histograms[bucket] += 1.0
             histograms[self._waits.sum] += seconds
 
@@ -68,4 +70,4 @@ class PoolMeter:
         """The thread is done with the connection."""
         with self._lock:
             self._busy -= 1
-            self._gauges.cells[self._busy_cell] = self._busy
+            self._busies.cells[self._busy_cell] = self._busy

@@ -6,8 +6,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 
-from gunicorn_prometheus_exporter.catalogue import SIZE_BUCKETS
+from gunicorn_prometheus_exporter.catalogue import BY_STATUS, CATALOGUE, INTERNAL, SIZE_BUCKETS
+from gunicorn_prometheus_exporter.settings import Settings
 from gunicorn_prometheus_exporter.settings.buckets import Buckets
 from tests.core.recorder.recording import Recording
 
@@ -203,3 +206,40 @@ def test_buckets_of_ones_own_by_status(tmp_path: Path) -> None:
     recording.serve(endpoint="/")
     buckets = recording.values("gunicorn_http_request_duration_by_status_seconds_bucket")
     assert {key[1]: value for key, value in buckets.items()} == {"100.0": 1, "+Inf": 1}
+
+
+OFF = {
+    "all": tuple(CATALOGUE),
+    "but the requests": tuple(name for name in CATALOGUE if name != "gunicorn_http_requests"),
+    "but the sizes": tuple(name for name in CATALOGUE if "size" not in name),
+    "the durations": ("gunicorn_http_request_duration_seconds",),
+}
+
+
+@pytest.mark.parametrize("naming", ["prometheus", "otel"])
+@pytest.mark.parametrize("off", OFF.values(), ids=OFF)
+def test_families_that_are_off(tmp_path: Path, off: tuple[str, ...], naming: str) -> None:
+    """Only the others are in the segments, and right; caps and the journal work without them."""
+    recording = Recording(tmp_path, disabled_families=off, max_series=10, time_to_first_byte=True, naming=naming)
+    for number in range(20):
+        request = recording.begin(endpoint=f"/{number}")
+        request.handled(ValueError(), "flask")
+        request.start_response("200 OK", [])
+        request.response.write(b"abc")
+        recording.recorder.finish(request, None)
+    recording.recorder.refuse("limit")
+    recording.recorder.failed("recorder")
+    recording.begin(endpoint="/lost")
+    recording.recorder.recover_all()
+    assert not recording.journal.busy()
+    assert len(recording.recorder._series.known["GET"]) <= 11
+    stored = [family.name for family in MultiProcessCollector(CollectorRegistry(), path=str(tmp_path)).collect()]
+    known = {**CATALOGUE, **INTERNAL}
+    assert not [name for name in stored if not Settings(disabled_families=off).records(known[name])]
+    if "gunicorn_http_requests" not in off:
+        assert sum(recording.values("gunicorn_http_requests_total").values()) == 21
+        assert len(recording.values("gunicorn_http_requests_total")) <= 12
+    if "gunicorn_http_response_size_bytes" not in off:
+        sizes = "gunicorn_http_response_size_bytes" if naming == "prometheus" else BY_STATUS[SENT[:-4]].name
+        assert sum(recording.values(f"{sizes}_sum").values()) == 60
+        assert len(recording.values(f"{sizes}_sum")) <= 12

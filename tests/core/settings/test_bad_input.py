@@ -128,6 +128,21 @@ VALUES = {
         "exporter.buckets (exporter.yml:2): gunicorn_worker_request_size_bytes is derived from "
         "gunicorn_http_request_size_bytes, and has those of its own bounds that this one has",
     ),
+    "a family with a slip": (
+        "disabled_families: [gunicorn_info, gunicorn_worker_cpu_percnt]",
+        "exporter.disabled_families (exporter.yml:2): there is no family 'gunicorn_worker_cpu_percnt'; "
+        "did you mean gunicorn_worker_cpu_percent?",
+    ),
+    "families of which there are none": (
+        "disabled_families: gunicorn_web_socket_*",
+        "exporter.disabled_families (exporter.yml:2): there is no family 'gunicorn_web_socket_*'; "
+        "did you mean gunicorn_websocket_open?",
+    ),
+    "families in a mapping": (
+        "disabled_families: {gunicorn_info: true}",
+        "exporter.disabled_families (exporter.yml:2): {'gunicorn_info': 'true'} is not up to 100 families of the "
+        "exporter, a * at the end stands for any, as a list or separated by commas",
+    ),
     "a limit below the least": (
         "limits: {series: 1}",
         "exporter.limits.series (exporter.yml:2): '1' is not a whole number from 10 to 100000",

@@ -25,6 +25,8 @@ BEYOND = {
     "too many constant labels",
     "no methods at all",
     "endpoints that are none",
+    "a family with a slip",
+    "families of which there are none",
     "buckets that fall",
     "a bucket that is no number",
     "a time that is no number",

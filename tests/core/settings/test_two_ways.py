@@ -11,6 +11,7 @@ import yaml
 from gunicorn_prometheus_exporter.settings import kinds, settings_from
 from gunicorn_prometheus_exporter.settings.buckets import BUCKETS
 from gunicorn_prometheus_exporter.settings.definition import definitions
+from gunicorn_prometheus_exporter.settings.families import FAMILIES
 from gunicorn_prometheus_exporter.settings.setting import Definition
 from gunicorn_prometheus_exporter.settings.yaml_file import read_yaml_file
 from tests.e2e.test_settings import yaml_text
@@ -23,6 +24,7 @@ WRITTEN = (
     (kinds.METHODS, "GET,PURGE", "[GET, PURGE]"),
     (kinds.LABELS, "zone=eu-1a,team=shop", "{zone: eu-1a, team: shop}"),
     (BUCKETS, f"{DURATION}=0.1 0.5,1, {WAIT} = 2", f"{{{DURATION}: [0.1, 0.5, 1, +Inf], {WAIT}: 2}}"),
+    (FAMILIES, f"{DURATION}, gunicorn_websocket_*", f"[{DURATION}, gunicorn_websocket_*]"),
     (kinds.ENDPOINTS, "/a,/b/*", "[/a, /b/*]"),
     (kinds.HOSTS, "one:1,[::1]:2", "['one:1', '[::1]:2']"),
 )
