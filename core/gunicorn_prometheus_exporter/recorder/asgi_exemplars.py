@@ -21,10 +21,10 @@ class ExemplaryASGIRecorder(ExemplaryRecorder, ASGIRecorder):
             return begin
 
         def begin_traced(scope: dict[str, Any], receive: Receive, send: Send) -> ASGIRequest:
-            request = begin(scope, receive, send)
             found = [value for name, value in scope["headers"] if name == b"traceparent"]
-            if len(found) == 1:
-                request.trace = sampled_trace(found[0].decode("latin-1"))
+            trace = sampled_trace(found[0].decode("latin-1")) if len(found) == 1 else None
+            request = begin(scope, receive, send)
+            request.trace = trace
             return request
 
         return begin_traced

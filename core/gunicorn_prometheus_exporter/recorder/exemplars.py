@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..storage.exemplars import ExemplarArea
+from ..storage.exemplars import RECORDS, ExemplarArea
 from ..storage.segment import Segment
 from .recorder import Begin, Recorder
 from .request import RecordedRequest
@@ -47,17 +47,17 @@ class ExemplaryRecorder(Recorder):
             return begin
 
         def begin_traced(environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
+            # First what might fail: a request that has begun must end.
+            trace = sampled_trace(environ["HTTP_TRACEPARENT"]) if "HTTP_TRACEPARENT" in environ else None
             request = begin(environ, start_response)
-            traceparent = environ.get("HTTP_TRACEPARENT")
-            if traceparent is not None:
-                request.trace = sampled_trace(traceparent)
+            request.trace = trace
             return request
 
         return begin_traced
 
     def _write(self, request: RecordedRequest, now: float, received: int, sent: int, status: int) -> None:
         super()._write(request, now, received, sent, status)
-        # A request that has none does not have the attribute either.
+        # One that began otherwise does not have the attribute.
         trace = getattr(request, "trace", None)
         if trace is None or self._area is None:
             return
@@ -69,5 +69,7 @@ class ExemplaryRecorder(Recorder):
         with self._lock:
             key = self._by_index.get(index)
             if key is None:
+                if len(self._by_index) >= RECORDS:
+                    self._by_index.clear()
                 key = self._by_index[index] = self._keys.at(index)
             self._area.put(key, duration, time.time(), trace)

@@ -90,8 +90,9 @@ class Recorder:
         return self._begin_by_scheme if self._schemes else self.begin
 
     def _begin_by_scheme(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
+        scheme = environ["wsgi.url_scheme"]
         request = self.begin(environ, start_response)
-        self._know_scheme(request, environ["wsgi.url_scheme"])
+        self._know_scheme(request, scheme)
         return request
 
     def _know_scheme(self, request: RecordedRequest, scheme: str) -> None:

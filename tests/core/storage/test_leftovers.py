@@ -25,6 +25,7 @@ def test_a_slot_that_is_taken_in_the_meantime(tmp_path: Path, monkeypatch: pytes
         assert slot is not None
         Segments(old, owner).get("counter")
         old.open_journal(owner, 1)
+        old.open_exemplars(owner)
         old.slots.let_go(slot)
 
     other = store()
@@ -38,7 +39,7 @@ def test_a_slot_that_is_taken_in_the_meantime(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(files, "_in_use", taken_right_afterwards)
     files.open_named(str(tmp_path), lambda *_: None, cleanup=True, uid=0, gid=0)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"directory.lock", "slot_m1.lock", "counter_m1.db", "journal_m1.bin"}
+    assert names == {"directory.lock", "slot_m1.lock", "counter_m1.db", "journal_m1.bin", "exemplars_m1.bin"}
     assert in_use(str(tmp_path))
 
 
