@@ -13,7 +13,7 @@ from .catalogue import CATALOGUE
 from .failures import Failures
 from .scrape.buckets import buckets_shown
 from .scrape.directory import DirectorySource
-from .scrape.reader import ReadingSource
+from .scrape.readings import ReadingSource
 from .scrape.scraper import Scraper
 from .scrape.source import SegmentSource
 from .server.fork_gate import ForkGate

@@ -13,7 +13,8 @@ from prometheus_client.utils import floatToGoString
 
 from ..scrape.directory import DirectorySource
 from ..scrape.entries import Key
-from ..scrape.reader import Reader, Reading, Readings
+from ..scrape.reader import Reader
+from ..scrape.readings import Reading, Readings
 from ..settings import Settings, SettingsError, settings_from
 from ..settings.yaml_file import read_yaml_file
 from ..storage.names import SegmentName

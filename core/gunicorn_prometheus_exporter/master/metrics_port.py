@@ -9,7 +9,7 @@ from prometheus_client.core import Metric
 
 from ..failures import Failures
 from ..scrape.buckets import buckets_shown
-from ..scrape.reader import ReadingSource
+from ..scrape.readings import ReadingSource
 from ..scrape.scraper import Scraper
 from ..scrape.source import SegmentSource
 from ..server.fork_gate import ForkGate

@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 from ..catalogue import CATALOGUE
 from ..failures import Failures
 from ..recorder.series import CappedCounter
-from ..scrape.reader import ReadingSource
+from ..scrape.readings import ReadingSource
 from ..scrape.source import SegmentSource
 from ..scrape.stores import source_of
 from ..settings import Settings, SettingsError

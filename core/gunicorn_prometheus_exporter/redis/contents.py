@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..scrape.reader import holds_newest
+from ..scrape.readings import holds_newest
 from ..scrape.source import UnreadableSegment
 from ..storage.names import SegmentName
 from .layout import (

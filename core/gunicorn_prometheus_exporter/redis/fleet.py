@@ -15,7 +15,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
-from ..scrape.reader import Reading, Readings
+from ..scrape.readings import Reading, Readings
 from ..scrape.source import UnreadableSegment
 from .connection import RedisConnection, RedisTrouble
 from .index import Index, Place

@@ -9,7 +9,7 @@ import threading
 from typing import Final
 
 from ..failures import Failures
-from ..scrape.reader import Readings
+from ..scrape.readings import Readings
 from ..server.fork_gate import ForkGate
 from ..settings import Settings
 from .publisher import FORK_WAIT, start_thread

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Hashable, Iterator, Mapping
 
 from ..scrape.entries import HEADER, distance_to_value, raw_keys, used_length
-from ..scrape.reader import holds_newest
+from ..scrape.readings import holds_newest
 from ..storage.names import SegmentName
 from .layout import is_transient, pack_keys, pack_values, segment_field, unpack_values
 

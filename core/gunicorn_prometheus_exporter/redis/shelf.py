@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from ..scrape.entries import Key, parse_key
 from ..scrape.modes import is_by_owner
-from ..scrape.reader import Layout, Reading, holds_newest
+from ..scrape.readings import Layout, Reading, holds_newest
 from ..scrape.source import UnreadableSegment
 from ..storage.names import Origin, SegmentName
 from .layout import PackedValues, is_transient, parse_segment_field, unpack_keys, unpack_values

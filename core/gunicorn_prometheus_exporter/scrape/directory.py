@@ -1,6 +1,6 @@
 """Segments in the files of a metrics directory.
 
-Files are read with ``pread`` and never mapped: whoever truncates one must not be able to kill the reader by SIGBUS.
+Files are read and never mapped: whoever truncates one must not be able to kill the reader by SIGBUS.
 No descriptor stays open between scrapes.
 """
 
@@ -120,6 +120,13 @@ class DirectorySegment:
             os.close(fd)
         self._likely = max(used, _FIRST_READ)
         return data
+
+    def read_into(self, memory: memoryview) -> int:
+        fd = os.open(self._path, _FLAGS)
+        try:
+            return os.readv(fd, (memory,))
+        finally:
+            os.close(fd)
 
 
 def _is_ours(owner: str) -> bool:

@@ -54,7 +54,7 @@ class Key:
     distance: int = 0
 
 
-def used_length(data: bytes) -> int:
+def used_length(data: bytes | memoryview) -> int:
     """Bytes in use, header included; 0 for a segment nobody has written to yet. Raises UnreadableSegment."""
     if not data:
         return 0
@@ -71,14 +71,17 @@ def used_length(data: bytes) -> int:
 def raw_keys(data: bytes, start: int, used: int) -> list[bytes]:
     """The keys of the entries between two offsets. Raises UnreadableSegment."""
     lengths = memoryview(data)[:used].cast("i")
-    keys = []
+    keys: list[bytes] = []
+    found = keys.append
     position = start
     while position < used:
         length = lengths[position >> 2]
         if length <= 0:
             raise UnreadableSegment(f"a key of {length} bytes")
-        keys.append(data[position + 4 : position + 4 + length])
-        position += ((length + 12) & -8) + 16
+        key = position + 4
+        found(data[key : key + length])
+        # As `distance_to_value`, and the value and its time stamp.
+        position += (length + 28) & -8
     if position != used:
         raise UnreadableSegment("the last entry is not whole")
     return keys

@@ -19,7 +19,7 @@ _KIND = "histogram"
 _LATEST = 1e12
 
 Marks = Mapping[str, Mapping[int, str]]
-"""By family, what to write behind its lines, by their number."""
+"""By family, what to write behind the value of its lines, by their number."""
 
 
 class Exemplars:
@@ -72,4 +72,4 @@ def _is_sound(exemplar: Exemplar, key: Key) -> bool:
 def _text(exemplar: Exemplar) -> str:
     trace, span = exemplar.trace
     labels = f'trace_id="{trace.hex()}",span_id="{span.hex()}"'
-    return f" # {{{labels}}} {floatToGoString(exemplar.value)} {exemplar.time:.3f}\n"
+    return f" # {{{labels}}} {floatToGoString(exemplar.value)} {exemplar.time:.3f}"

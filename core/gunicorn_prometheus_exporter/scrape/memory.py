@@ -50,3 +50,6 @@ class MemorySegment:
         if not 0 <= used <= LARGEST_SEGMENT:
             raise UnreadableSegment(f"{used} bytes")
         return self._store.read(self._offset, max(used, 8))
+
+    def read_into(self, memory: memoryview) -> int:
+        return self._store.read_into(self._offset, memory)

@@ -11,7 +11,7 @@ from .claims import Claims
 from .families import Family
 from .naming import Naming
 from .plan import Plan, make_plan
-from .reader import Layout, Reading
+from .readings import Layout, Reading
 
 
 @dataclass(frozen=True, slots=True)

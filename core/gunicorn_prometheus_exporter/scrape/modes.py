@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..storage.names import SegmentName
-from .reader import Reading, holds_newest
+from .readings import Reading, holds_newest
+from .rows import whole_block
 
 UNSET = math.nan
 NEVER = -1.0
+_AT_A_TIME = 8
 
 
 @dataclass(slots=True)
@@ -42,10 +44,18 @@ def is_by_owner(name: SegmentName) -> bool:
 
 def _add(slots: Slots, targets: Sequence[int], readings: Sequence[Reading]) -> None:
     values = slots.values
-    rows = [reading.values for reading in readings]
-    row = rows[0] if len(rows) == 1 else map(sum, zip(*rows, strict=True))
-    for slot, value in zip(targets, row, strict=True):
+    block = whole_block(readings)
+    for slot, value in zip(targets, _sums(readings) if block is None else block.sums(), strict=True):
         values[slot] += value
+
+
+def _sums(readings: Sequence[Reading]) -> Sequence[float]:
+    """What ``readings`` say together. A few at a time, whose values then need not be brought back from slow memory."""
+    sums: Sequence[float] = readings[0].values
+    for first in range(1, len(readings), _AT_A_TIME):
+        rows = [reading.values for reading in readings[first : first + _AT_A_TIME]]
+        sums = list(map(sum, zip(sums, *rows, strict=True)))
+    return sums
 
 
 def _each(slots: Slots, targets: Sequence[int], readings: Sequence[Reading]) -> None:

@@ -16,7 +16,7 @@ from .families import Series, Shape
 from .modes import NEVER, UNSET, Combine, Slots, combination, is_by_owner
 from .naming import Naming
 from .outputs import Histograms, Information, MostRecent, Output, Plain, States
-from .reader import Layout, Reading, holds_newest
+from .readings import Layout, Reading, holds_newest
 
 
 @dataclass(frozen=True, slots=True)

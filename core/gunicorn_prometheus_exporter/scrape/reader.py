@@ -2,94 +2,35 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Hashable, Iterable
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from operator import attrgetter, itemgetter
-from typing import Protocol, runtime_checkable
+from operator import attrgetter
 from weakref import WeakValueDictionary
 
 from ..storage.names import SegmentName
 from .entries import HEADER, Key, parse_key, raw_keys, used_length
+from .readings import Layout, Reading, Readings, holds_newest
+from .rows import Block, Packing, Place, Row
 from .source import Segment, UnreadableSegment
 
 _FEWEST_TO_FORGET = 10_000
 _SEGMENT_ORDER = attrgetter("name.kind", "name.mode", "name.owner")
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """Which series a segment holds, in the order of the values of its readings.
-
-    Segments with the same series share one layout, so what is worked out for a layout can be kept by its identity.
-    """
-
-    keys: tuple[Key, ...]
-
-    @cached_property
-    def series(self) -> frozenset[Key]:
-        return frozenset(self.keys)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """What one segment said. ``timestamps`` (Unix seconds) only where the newest value counts, else empty."""
-
-    name: SegmentName
-    layout: Layout
-    values: tuple[float, ...]
-    timestamps: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """What all segments said, sorted by type, mode and owner; how many could not be read; bytes in use."""
-
-    readings: list[Reading]
-    unreadable: int
-    size: int
-
-
-@runtime_checkable
-class ReadingSource(Protocol):
-    """A place that gives at once what its segments say, because it keeps them in another form."""
-
-    def readings(self) -> Readings:
-        """What they say now. Called once for each scrape. Raises nothing."""
-
-
-class _Packing:
-    """Where the values of a layout are in the bytes of those segments that got their entries in the same order."""
-
-    def __init__(self, keys: tuple[Key, ...], layout: Layout, *, timed: bool) -> None:
-        doubles = "dd" if timed else "d8x"
-        packed = struct.Struct("=8x" + "".join([f"{key.distance}x{doubles}" for key in keys]))
-        self.keys = keys
-        self.layout = layout
-        self.end = packed.size
-        self.last_entry = slice(self.end - 16 - keys[-1].distance, self.end - 16)
-        self._unpack = packed.unpack_from
-        self._timed = timed
-        self._reorder = None if keys == layout.keys else _order(keys, layout.keys)
-
-    def reading(self, name: SegmentName, data: bytes) -> Reading:
-        numbers = self._unpack(data)
-        values, timestamps = (numbers[::2], numbers[1::2]) if self._timed else (numbers, ())
-        if self._reorder is None:
-            return Reading(name, self.layout, values, timestamps)
-        return Reading(name, self.layout, self._reorder(values), self._reorder(timestamps) if self._timed else ())
-
-
 @dataclass(slots=True)
 class _Known:
-    """What the last scrape learned of a segment: no packing and no reading if it was empty or not sound."""
+    """What the last scrape learned of a segment, which was empty if there is no packing.
+
+    ``place`` is where it is read to, if it has been given one. Of one that is not sound, ``damaged`` is all of it.
+    """
 
     identity: Hashable
-    data: bytes
-    sound: bool = False
-    packing: _Packing | None = None
-    reading: Reading | None = None
+    size: int
+    packing: Packing | None = None
+    last_key: bytes = b""
+    place: Place | None = None
+    damaged: bytes | None = None
 
 
 class Reader:
@@ -98,50 +39,72 @@ class Reader:
     def __init__(self) -> None:
         self._known: dict[SegmentName, _Known] = {}
         self._keys: dict[str, dict[bytes, Key]] = {}
-        self._packings: WeakValueDictionary[tuple[bool, tuple[Key, ...]], _Packing] = WeakValueDictionary()
+        self._packings: WeakValueDictionary[tuple[bool, tuple[Key, ...]], Packing] = WeakValueDictionary()
         self._layouts: WeakValueDictionary[tuple[str, int], Layout] = WeakValueDictionary()
         self._abandoned = 0
+        self._misplaced = False
 
     def read(self, segments: Iterable[Segment]) -> Readings:
-        """Read those of ``segments`` that are alive, and forget all others."""
+        """Read those of ``segments`` that are alive, and forget all others. Good until the next time."""
+        if self._misplaced:
+            self._place()
         before, self._known = self._known, {}
         result = []
         unreadable = size = 0
         for segment in segments:
             if not segment.alive:
                 continue
+            known = before.get(segment.name)
             try:
-                data = bytes(segment.read())
+                reading: Reading | None = None if known is None else _read_again(segment, known)
+                if known is None or reading is None:
+                    known, reading = self._learn(segment, known)
             except FileNotFoundError:
                 continue
             except (OSError, UnreadableSegment):
                 unreadable += 1
                 continue
-            known = self._known[segment.name] = self._learn(segment, data, before.get(segment.name))
-            unreadable += not known.sound
-            size += len(data) if known.packing is None else known.packing.end
-            if known.reading is not None:
-                result.append(known.reading)
+            self._known[segment.name] = known
+            unreadable += known.damaged is not None
+            size += known.size
+            if reading is not None:
+                result.append(reading)
+        self._misplaced = self._misplaced or self._known.keys() != before.keys()
         self._forget(before)
         result.sort(key=_SEGMENT_ORDER)
         return Readings(result, unreadable, size)
 
-    def _learn(self, segment: Segment, data: bytes, before: _Known | None) -> _Known:
+    def _learn(self, segment: Segment, before: _Known | None) -> tuple[_Known, Reading | None]:
+        data = bytes(segment.read())
         if before is not None and before.identity != segment.identity:
             before = None
-        if before is not None and before.data == data:
-            return before
-        known = _Known(segment.identity, data)
+        if before is not None and before.damaged == data:
+            return before, None
         try:
-            known.packing = self._packing(segment.name, data, before)
+            packing = self._packing(segment.name, data, before)
         except UnreadableSegment:
-            return known
-        known.sound = True
-        if known.packing is not None:
-            known.reading = known.packing.reading(segment.name, data)
-        return known
+            return _Known(segment.identity, len(data), damaged=data), None
+        if packing is None:
+            return _Known(segment.identity, len(data)), None
+        self._misplaced = True
+        known = _Known(segment.identity, packing.end, packing, data[packing.last_key])
+        return known, Reading(segment.name, packing.layout, *packing.numbers(data))
 
-    def _packing(self, name: SegmentName, data: bytes, before: _Known | None) -> _Packing | None:
+    def _place(self) -> None:
+        """Give all segments of a packing a place in one block, in the order of their readings."""
+        groups: defaultdict[Packing, list[SegmentName]] = defaultdict(list)
+        for name in sorted(self._known):
+            packing = self._known[name].packing
+            if packing is not None:
+                groups[packing].append(name)
+        for packing, names in groups.items():
+            place = self._known[names[0]].place
+            if place is None or place.block.names != names:
+                for name, place in zip(names, Block(packing, names).places(), strict=True):
+                    self._known[name].place = place
+        self._misplaced = False
+
+    def _packing(self, name: SegmentName, data: bytes, before: _Known | None) -> Packing | None:
         used = used_length(data)
         old = _continued(before, data, used)
         if used <= HEADER or (old is not None and old.end == used):
@@ -153,7 +116,7 @@ class Reader:
         timed = holds_newest(name)
         packing = self._packings.get((timed, keys))
         if packing is None:
-            packing = self._packings[timed, keys] = _Packing(keys, self._layout(name.kind, keys), timed=timed)
+            packing = self._packings[timed, keys] = Packing(keys, self._layout(name.kind, keys), timed=timed)
         return packing
 
     def _layout(self, kind: str, keys: tuple[Key, ...]) -> Layout:
@@ -166,9 +129,11 @@ class Reader:
     def _parsed(self, kind: str, raw: list[bytes]) -> tuple[Key, ...]:
         """Each different key is parsed once for all segments of a type. None is kept of a segment that is not sound."""
         known = self._keys.setdefault(kind, {})
-        unknown = set(raw).difference(known)
-        if unknown:
-            known.update({key: parse_key(kind, key) for key in unknown})
+        try:
+            return tuple(map(known.__getitem__, raw))
+        except KeyError:
+            unknown = set(raw).difference(known)
+        known.update({key: parse_key(kind, key) for key in unknown})
         return tuple(map(known.__getitem__, raw))
 
     def _forget(self, before: dict[SegmentName, _Known]) -> None:
@@ -184,27 +149,26 @@ class Reader:
             self._keys = {}
 
 
-def holds_newest(name: SegmentName) -> bool:
-    """Whether the most recent value counts in segments of this type and mode, so that time stamps matter."""
-    return name.kind in {"info", "stateset"} or name.mode.endswith("mostrecent")
+def _read_again(segment: Segment, known: _Known) -> Row | None:
+    """Read a segment to its place. None if it has none, is another, or has other entries now."""
+    place, packing = known.place, known.packing
+    if place is None or packing is None or known.identity != segment.identity:
+        return None
+    memory = place.memory
+    if segment.read_into(memory) < packing.end or memory[:4] != packing.used:
+        return None
+    return Row(segment.name, place) if memory[packing.last_key] == known.last_key else None
 
 
-def _continued(before: _Known | None, data: bytes, used: int) -> _Packing | None:
+def _continued(before: _Known | None, data: bytes, used: int) -> Packing | None:
     """The packing known before, if its entries are still where they were.
 
     Segments only grow, so the last known entry tells; it would not be there if somebody had emptied the segment.
     """
     if before is None or before.packing is None or used < before.packing.end:
         return None
-    last = before.packing.last_entry
-    return before.packing if data[last] == before.data[last] else None
+    return before.packing if data[before.packing.last_key] == before.last_key else None
 
 
-def _extends(new: _Packing | None, old: _Packing) -> bool:
+def _extends(new: Packing | None, old: Packing) -> bool:
     return new is not None and (new is old or new.keys[: len(old.keys)] == old.keys)
-
-
-def _order(keys: tuple[Key, ...], wanted: tuple[Key, ...]) -> Callable[[tuple[float, ...]], tuple[float, ...]]:
-    """What brings values that belong to ``keys`` into the order of ``wanted``, which are the same, and not just one."""
-    position = dict(zip(keys, range(len(keys)), strict=True))
-    return itemgetter(*[position[key] for key in wanted])

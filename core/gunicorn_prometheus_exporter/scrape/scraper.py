@@ -21,7 +21,8 @@ from .merge import Merger
 from .naming import NAMINGS, OTEL_NAMES, active_requests
 from .openmetrics import conforming
 from .own import OWN, counted, own_families
-from .reader import Reader, Readings, ReadingSource
+from .reader import Reader
+from .readings import Readings, ReadingSource
 from .render import Renderer
 from .source import ExemplarSource, SegmentSource
 

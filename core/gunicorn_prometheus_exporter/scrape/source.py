@@ -35,6 +35,9 @@ class Segment(Protocol):
         Raises UnreadableSegment, and OSError (FileNotFoundError if it went away after the scan).
         """
 
+    def read_into(self, memory: memoryview) -> int:
+        """As much of the beginning as there is room for in ``memory``. Returns how many bytes; raises OSError."""
+
 
 class SegmentSource(Protocol):
     """A place that holds segments."""

@@ -193,6 +193,10 @@ class MemoryStore:
         """``size`` bytes from ``offset`` on. Raises OSError."""
         return os.pread(self._fd, size, offset)
 
+    def read_into(self, offset: int, memory: memoryview) -> int:
+        """Fill ``memory`` with what there is from ``offset`` on. Returns how many bytes. Raises OSError."""
+        return os.preadv(self._fd, (memory,), offset)
+
     def close(self) -> None:
         """Let go of the memory, which is gone with the last process that has it."""
         fd, self._fd = self._fd, -1

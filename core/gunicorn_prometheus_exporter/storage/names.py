@@ -16,7 +16,7 @@ Any other owner is a process that uses prometheus_client by itself in the same d
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _SEGMENT = re.compile(
     r"(?:(?P<kind>counter|histogram|summary)|gauge_(?P<mode>[a-z]+))_(?P<owner>[A-Za-z0-9]+)\.db"
@@ -27,19 +27,18 @@ _STATES = frozenset({"info", "stateset"})
 DIRECTORY_LOCK = "directory.lock"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a segment comes from that is not of this master: its source, and the labels by which that is shown."""
 
     source: str
     labels: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentName:
+class SegmentName(NamedTuple):
     """The type, the gauge mode (``""`` for other types) and the owner of one segment.
 
-    Where the segments of several masters meet, the ``origin`` tells them apart.
+    Where the segments of several masters meet, the ``origin`` tells them apart. A scrape looks hundreds of them up, so
+    it is a tuple, which is quickly hashed and compared.
     """
 
     kind: str

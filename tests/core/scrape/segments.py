@@ -43,6 +43,11 @@ class MemorySegment:
     def read(self) -> bytes | memoryview:
         return memoryview(self.data)
 
+    def read_into(self, memory: memoryview) -> int:
+        read = self.read()[: len(memory)]
+        memory[: len(read)] = read
+        return len(read)
+
 
 class MemorySource:
     def __init__(self, *segments: MemorySegment) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gunicorn_prometheus_exporter.scrape.entries import parse_key
-from gunicorn_prometheus_exporter.scrape.reader import Layout, Reading, Readings
+from gunicorn_prometheus_exporter.scrape.readings import Layout, Reading, Readings
 from gunicorn_prometheus_exporter.scrape.scraper import Scraper
 from gunicorn_prometheus_exporter.storage.names import Origin, SegmentName
 

@@ -118,11 +118,13 @@ def test_a_growing_segment_keeps_what_it_had() -> None:
     assert after.layout.keys[0] is before.layout.keys[0]
 
 
-def test_an_unchanged_segment_gives_the_same_reading() -> None:
-    """So that whoever works with readings can tell that nothing happened."""
+def test_values_are_read_anew_each_time() -> None:
+    """From the third time on, to where they were the time before."""
     reader = Reader()
-    segment = MemorySegment("counter_1.db", GOOD)
-    assert reader.read([segment]).readings[0] is reader.read([segment]).readings[0]
+    segment = MemorySegment("counter_1.db", b"")
+    for number in (1.0, 2.0, 3.0, 4.0):
+        segment.data = packed((key("a", "a_total"), number))
+        assert [reading.values for reading in reader.read([segment]).readings] == [(number,)]
 
 
 def test_a_replaced_segment_is_parsed_anew() -> None:
@@ -147,8 +149,10 @@ def test_an_emptied_segment_is_parsed_anew() -> None:
     reader.read([segment])
     segment.data = packed((two, 2.0), (one, 7.0))
     assert reader.read([segment]).readings[0].values == (2.0, 7.0)
-    segment.data = packed((two, 3.0))
-    assert reader.read([segment]).readings[0].values == (3.0,)
+    for raw, number in ((two, 3.0), (two, 4.0), (one, 5.0)):
+        segment.data = packed((raw, number))
+        (reading,) = reader.read([segment]).readings
+        assert (reading.layout.keys[0].labels, reading.values) == ((("x", "1" if raw == one else "2"),), (number,))
 
 
 def test_segments_with_the_same_series_share_a_layout() -> None:

@@ -101,7 +101,10 @@ def test_numbers_are_written_as_prometheus_client_does(number_: float) -> None:
     assert number(number_) == floatToGoString(number_)
 
 
-@pytest.mark.parametrize("number_", [0.0, -0.0, 999999.5, 1e6, 1234567.25, 1e15, 1e16, 1e-7, -1e7, math.inf, math.nan])
+@pytest.mark.parametrize(
+    "number_",
+    [0.0, -0.0, 999999.5, 1e6, 1234567.0, 1234567.25, 10200000.0, 1e15 - 1, 1e15, 1e16, 1e-7, -1e7, math.inf, math.nan],
+)
 def test_numbers_at_the_edges(number_: float) -> None:
     """Where the notation changes."""
     assert number(number_) == floatToGoString(number_)
@@ -306,4 +309,4 @@ def test_scrapes_do_not_grow_memory() -> None:
     for number_ in range(200):
         scraper.render(openmetrics=bool(number_ % 2), names=[f"n{number_}", "c", "h_seconds_sum"])
         scraper.render()
-    assert len(scraper._renderer._written) < 20
+    assert len(scraper._renderer._lines) < 20
