@@ -62,7 +62,9 @@ class Scraper:
         extra: Sequence[Callable[[], Iterable[Metric]]] = (),
         on_failure: Callable[[str, BaseException], None] = _ignore,
     ) -> None:
-        disabled = frozenset([*disabled, *(OTEL_NAMES[name] for name in disabled if name in OTEL_NAMES)])
+        self._naming = NAMINGS[naming]
+        # Where the name is not ours, an application may have it.
+        disabled = frozenset([*disabled, *(self._naming.families.keys() & {OTEL_NAMES.get(name) for name in disabled})])
         hidden = disabled.union(INTERNAL) if legacy else disabled.union(_LEGACY, INTERNAL)
         self._source = source
         self._disabled = disabled
@@ -70,7 +72,6 @@ class Scraper:
         self._on_failure = on_failure
         self._reader = Reader()
         self._deriver = Deriver(buckets or {}, disabled) if legacy else None
-        self._naming = NAMINGS[naming]
         made_here = DERIVED | OWN | self._naming.families.keys()
         self._merger = Merger(hidden=hidden, made_here=made_here, naming=self._naming, buckets=buckets or {})
         self._constant = ConstantLabels(constant_labels) if constant_labels else None

@@ -124,3 +124,14 @@ def test_an_applications_own() -> None:
         assert (f'{THEIRS}_total{{x="1"}} 1.0' in text) == (naming == "prometheus")
         assert (f"{THEIRS}_count{{" in text) == (naming == "otel")
     assert reported == [f"{THEIRS} (counter)"]
+
+
+def test_switched_off() -> None:
+    """A family is off under both names, and the name that is not ours then is the application's."""
+    own = MemorySource(
+        *SOURCE.segments, MemorySegment("counter_2.db", packed((key(THEIRS, f"{THEIRS}_total", {"x": "1"}), 1.0)))
+    )
+    ours = Scraper(own, disabled=[OURS]).render().decode()
+    assert f"{OURS}_count" not in ours
+    assert f'{THEIRS}_total{{x="1"}} 1.0' in ours
+    assert THEIRS not in Scraper(own, naming="otel", disabled=[OURS]).render().decode()
