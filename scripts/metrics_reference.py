@@ -23,7 +23,8 @@ Counters end in `_total` on the wire. Units are base units. Labels:
 
 - `method` is one of the known HTTP methods (setting `methods`), else `_OTHER`.
 - `endpoint` is the route template, such as `/users/<int:id>`; `__unmatched__` if the router found nothing,
-  `__unrouted__` if no bridge told, `__other__` over the cap (`gunicorn_exporter_dropped_series_total` counts those).
+  `__unrouted__` if no bridge told, `__other__` over the cap (`gunicorn_exporter_dropped_series_total` counts those),
+  `__excluded__` in timeouts of [excluded](more-control.md) endpoints.
 - `status` is the three-digit code of the response. A request that failed before its response counts as `500`; one
   whose client went away before there was a response as `499`; `000` means that the application gave no valid status.
 - `error_type` is the class name of the exception, or `__other__` over the cap.

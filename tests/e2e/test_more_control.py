@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from collections.abc import Callable
 
@@ -39,14 +40,23 @@ def reload_with(server: Gunicorn, settings: dict[str, object]) -> None:
 
 @pytest.mark.setting("sampler_interval")
 def test_sampler_interval(gunicorn: START) -> None:
-    """Nobody scrapes: for five minutes nothing is sampled, and after a reload it is ten times a second."""
+    """Nobody scrapes: for five minutes nothing is sampled, and after a reload it is ten times a second.
+
+    An excluded endpoint whose worker is killed for its timeout has no name either.
+    """
     server = gunicorn(APP, conf=LOAD, files={"exporter.yml": yaml_text({"sampler_interval": 300})})
     time.sleep(1.5)
     assert not stored_by(server).samples("gunicorn_workers")
-    reload_with(server, {"sampler_interval": 0.1})
+    excluded = {"excluded_endpoints": ["__unrouted__"], "gunicorn.timeout": 1}
+    reload_with(server, {"sampler_interval": 0.1, **excluded})
     wait_until(lambda: stored_by(server).total("gunicorn_workers", state="idle") == 1)
     looks = {stored_by(server).total("gunicorn_worker_uptime_seconds") for _ in range(40) if not time.sleep(0.05)}
     assert len(looks) >= 3
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(b"GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: stored_by(server).total("gunicorn_http_excluded_requests_total") == 1, 20)
+    assert stored_by(server).value("gunicorn_worker_timeouts_total", endpoint="__excluded__") == 1
+    assert not stored_by(server).samples("gunicorn_http_requests_total")
 
 
 DURATION = "gunicorn_http_request_duration_seconds"
