@@ -101,11 +101,11 @@ class ASGIRecorder(Recorder):
     @property
     def beginning_of_request(self) -> Callable[[dict[str, Any], Receive, Send], ASGIRequest]:
         """What a request begins with: `begin_request`, and what the settings ask for besides."""
-        return self._begin_request_by_scheme if self._schemes else self.begin_request
+        return self._begin_request_apart if self._tells_apart else self.begin_request
 
-    def _begin_request_by_scheme(self, scope: dict[str, Any], receive: Receive, send: Send) -> ASGIRequest:
+    def _begin_request_apart(self, scope: dict[str, Any], receive: Receive, send: Send) -> ASGIRequest:
         request = self.begin_request(scope, receive, send)
-        self._know_scheme(request, scope.get("scheme", "http"))
+        self._tell_apart(request, scope.get("scheme", "http"), scope["path"])
         return request
 
     def begin_websocket(self, scope: dict[str, Any], receive: Receive, send: Send) -> WebSocket:

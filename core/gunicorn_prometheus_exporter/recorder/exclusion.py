@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ..catalogue import UNMATCHED, UNROUTED
 
 WITHOUT_ROUTE = frozenset({None, UNMATCHED})
-"""The templates of requests that are judged by their path, too: anew each time, since clients choose it."""
+"""The templates of requests that are judged by their path, too."""
 
 
 class Exclusion:
@@ -22,12 +22,18 @@ class Exclusion:
         """Whether requests of this endpoint are excluded, wherever they went."""
         return self._covers(template or UNROUTED)
 
+    def covers_path(self, path: str) -> bool:
+        """Whether requests of this ``path``, as in ``environ``, are excluded if they have no route."""
+        return self._covers(path if path.isascii() else _text(path))
+
     def covers(self, template: str | None, path: str) -> bool:
-        """Whether a request is excluded: by its endpoint, or by its ``path`` (as in ``environ``) if it has no route."""
-        return self.covers_template(template) or (template in WITHOUT_ROUTE and self._covers(_text(path)))
+        """Whether a request is excluded: by its endpoint, or by its ``path`` if it has no route."""
+        return self.covers_template(template) or (template in WITHOUT_ROUTE and self.covers_path(path))
 
     def _covers(self, text: str) -> bool:
-        return text in self._exact or any(_matches(pieces, text) for pieces in self._globs)
+        if text in self._exact:
+            return True
+        return bool(self._globs) and any(_matches(pieces, text) for pieces in self._globs)
 
 
 def _matches(pieces: list[str], text: str) -> bool:
@@ -46,8 +52,6 @@ def _matches(pieces: list[str], text: str) -> bool:
 
 def _text(path: str) -> str:
     """WSGI has the bytes of a path as Latin-1, ASGI has its text."""
-    if path.isascii():
-        return path
     try:
         return path.encode("latin-1").decode()
     except UnicodeError:

@@ -87,16 +87,23 @@ class Recorder:
     @property
     def beginning(self) -> Begin:
         """What a request begins with: `begin`, and what the settings ask for besides."""
-        return self._begin_by_scheme if self._schemes else self.begin
+        return self._begin_apart if self._tells_apart else self.begin
 
-    def _begin_by_scheme(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
-        scheme = environ["wsgi.url_scheme"]
+    def _begin_apart(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
         request = self.begin(environ, start_response)
-        self._know_scheme(request, scheme)
+        self._tell_apart(request, environ["wsgi.url_scheme"], environ["PATH_INFO"])
         return request
 
-    def _know_scheme(self, request: RecordedRequest, scheme: str) -> None:
-        request.known = self._schemes.get(scheme, self._series).known[request.method]
+    @property
+    def _tells_apart(self) -> bool:
+        return bool(self._schemes) or self.exclusion is not None
+
+    def _tell_apart(self, request: RecordedRequest, scheme: str, path: str) -> None:
+        """Give ``request`` the cells for requests like it, where not all are alike."""
+        series = self._schemes.get(scheme, self._series)
+        if series.of_excluded_paths is not None and self.exclusion is not None and self.exclusion.covers_path(path):
+            series = series.of_excluded_paths
+        request.known = series.known[request.method]
 
     @one_at_a_time
     def begin(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> RecordedRequest:
@@ -220,7 +227,7 @@ class Recorder:
                 self._histograms.cells[total] += elapsed
             if self._request_seconds_cell is not None:
                 self._counters.cells[self._request_seconds_cell] += elapsed
-            if not unfinished.status and not (self.exclusion and self.exclusion.covers_template(endpoint)):
+            if not unfinished.status and not self._series.excludes(endpoint):
                 self._troubles.aborted(method, endpoint or UNROUTED)
 
     def _write(self, request: RecordedRequest, now: float, received: int, sent: int, status: int) -> None:
@@ -282,7 +289,7 @@ class Recorder:
     def _resolve_or_give_up(self, request: RecordedRequest, status: int, now: float) -> RequestCells:
         try:
             key = request.method, request.template, status
-            return self._resolve(key, self._series_of(request), request.prefix + request.path)
+            return self._resolve(key, self._series_of(request))
         except Exception:
             self._give_up(request, now)
             raise
@@ -311,7 +318,7 @@ class Recorder:
         histograms[cells.sum] += seconds
 
     def _write_troubles(self, request: RecordedRequest, outcome: Outcome | None) -> None:
-        if self.exclusion and self.exclusion.covers(request.template, request.prefix + request.path):
+        if self.exclusion is not None and self._series_of(request).excludes(request.template):
             return
         method, endpoint = request.method, request.template or UNROUTED
         escaped = outcome.escaped if outcome is not None else None
@@ -324,14 +331,15 @@ class Recorder:
         request.exceptions = None
 
     def _series_of(self, request: RecordedRequest) -> RequestSeries:
-        for series in self._schemes.values():
-            if series.known[request.method] is request.known:
-                return series
+        for series in (self._series, *self._schemes.values()):
+            for one in (series, series.of_excluded_paths):
+                if one is not None and one.known[request.method] is request.known:
+                    return one
         return self._series
 
-    def _resolve(self, key: RequestKey, series: RequestSeries, path: str = "") -> RequestCells:
+    def _resolve(self, key: RequestKey, series: RequestSeries) -> RequestCells:
         with self._lock:
-            cells, is_its_own = series.resolve(key, path)
+            cells, is_its_own = series.resolve(key)
             if not is_its_own:
                 self._troubles.dropped(REQUESTS.name)
         return cells

@@ -43,8 +43,8 @@ class RequestSeries:
 
     ``known`` is for look-ups without the lock: by method, endpoint and status, each in a dictionary of its own, since
     a key of three parts costs more to make than three look-ups. Label sets over the cap get the cells of the endpoint
-    ``__other__`` and are not remembered, however many there are. What the ``exclusion`` judges by its path is not in
-    ``known`` either, so there each request comes by here. With OpenTelemetry's naming histograms are by status and URL
+    ``__other__`` and are not remembered, however many there are. ``of_excluded_paths``, if there is
+    an exclusion, is for requests whose path is excluded. With OpenTelemetry's naming histograms are by status and URL
     scheme too, in families of their own.
     """
 
@@ -58,7 +58,7 @@ class RequestSeries:
             return self._recorded_as(settings.in_force(family)) if settings.records(family) else None
 
         self.known: dict[str, KnownEndpoints] = {method: {} for method in (*settings.methods, OTHER_METHOD)}
-        self._judged_by_path: dict[str, KnownEndpoints] = {method: {} for method in self.known}
+        self._has_excluded_path = False
         self._exclusion = exclusion
         self._excluded = _NOTHING
         self._most_unnamed = settings.max_series
@@ -78,18 +78,31 @@ class RequestSeries:
         self._cap = Cap(settings.max_series)
         for family in self._counted:
             self._cap.count_existing(segments.get(family.kind), family)
+        self.of_excluded_paths = None if exclusion is None else self._copy(has_excluded_path=True)
 
     def of_scheme(self, scheme: str) -> RequestSeries:
         """The same for requests of this URL scheme: with cells of its own, and one cap for all."""
-        other = copy.copy(self)
-        other._scheme = scheme
-        other.known = {method: {} for method in self.known}
-        other._judged_by_path = {method: {} for method in self.known}
+        other = self._copy(scheme=scheme)
+        if self._exclusion is not None:
+            other.of_excluded_paths = other._copy(has_excluded_path=True)
         return other
 
-    def resolve(self, key: RequestKey, path: str) -> tuple[RequestCells, bool]:
+    def excludes(self, template: str | None) -> bool:
+        """Whether requests of the endpoint ``template`` are excluded here."""
+        if self._exclusion is None:
+            return False
+        return self._exclusion.covers_template(template) or (self._has_excluded_path and template in WITHOUT_ROUTE)
+
+    def _copy(self, *, scheme: str | None = None, has_excluded_path: bool = False) -> RequestSeries:
+        other = copy.copy(self)
+        other._scheme = self._scheme if scheme is None else scheme
+        other._has_excluded_path = has_excluded_path
+        other.known = {method: {} for method in self.known}
+        return other
+
+    def resolve(self, key: RequestKey) -> tuple[RequestCells, bool]:
         """The cells of ``key``, and whether it has its own (else they are ``__other__``'s)."""
-        if self._exclusion is not None and self._exclusion.covers(key[1], path):
+        if self.excludes(key[1]):
             return self._unnamed(key, self._excluded), True
         if not self._counted:
             return self._unnamed(key, _NOTHING), True
@@ -109,22 +122,18 @@ class RequestSeries:
 
     def _find(self, key: RequestKey) -> RequestCells | None:
         method, endpoint, status = key
-        return self._shelf(method, endpoint).get(endpoint, {}).get(status)
+        return self.known[method].get(endpoint, {}).get(status)
 
     def _recorded_as(self, family: Family) -> Family:
         if not self._by_status or family.name not in BY_STATUS:
             return family
         return replace(BY_STATUS[family.name], buckets=family.buckets)
 
-    def _shelf(self, method: str, endpoint: str | None) -> KnownEndpoints:
-        by_path = self._exclusion is not None and endpoint in WITHOUT_ROUTE
-        return (self._judged_by_path if by_path else self.known)[method]
-
     def _unnamed(self, key: RequestKey, cells: RequestCells) -> RequestCells:
         """Remember the ``cells`` of an endpoint that has no series, and so no cap."""
         method, endpoint, status = key
         known = self.known[method]
-        if (self._exclusion is None or endpoint not in WITHOUT_ROUTE) and len(known) < self._most_unnamed:
+        if len(known) < self._most_unnamed:
             known.setdefault(endpoint, {})[status] = cells
         return cells
 
@@ -159,5 +168,5 @@ class RequestSeries:
             labels = self._labels(self._requests, method, endpoint or UNROUTED, status)
             request = self._segments.get("counter").index(counter_key(self._requests, labels))
         cells: RequestCells = (request, *duration, *received, *sent, first_byte)
-        self._shelf(method, endpoint).setdefault(endpoint, {})[status] = cells
+        self.known[method].setdefault(endpoint, {})[status] = cells
         return cells

@@ -46,10 +46,10 @@ class Recording:
         self.journal = store.open_journal("1", cells)
         self.recorder = Recorder(Segments(store, "1"), self.journal, Settings(**settings))
 
-    def begin(self, method: str = "GET", endpoint: str | None = None) -> RecordedRequest:
+    def begin(self, method: str = "GET", endpoint: str | None = None, path: str = "/") -> RecordedRequest:
         body = SimpleNamespace(reader=SimpleNamespace(length=0))
-        environ = {"REQUEST_METHOD": method, "PATH_INFO": "/", "wsgi.input": body}
-        request = self.recorder.begin(environ, Response().start_response)
+        environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": body, "wsgi.url_scheme": "http"}
+        request = self.recorder.beginning(environ, Response().start_response)
         if endpoint is not None:
             request.endpoint(endpoint)
         return request

@@ -86,8 +86,7 @@ def test_requests_without_a_route_are_told_apart_by_path(tmp_path: Path) -> None
     """Each of them, whichever came first."""
     recording = Recording(tmp_path, excluded_endpoints=("/healthz",))
     for path in ("/healthz", "/", "/healthz", "/other", "/"):
-        request = recording.begin()
-        request.path = path
+        request = recording.begin(path=path)
         request.start_response("200 OK", [])
         recording.recorder.finish(request, None)
     assert recording.values("gunicorn_http_excluded_requests_total") == {(): 2}
