@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -30,6 +30,12 @@ prometheus_client's `MultiProcessCollector` and `generate_latest`, with a new re
 changes: counters and buckets by whole numbers, sums by fractions; *unchanged* is a scrape without. Each sample that
 stock gives is compared with ours in the same run.
 """
+_STEPS_NOTE: Final = """\
+A mebibyte or so of each 10 is values, the rest is keys; but files are copied whole, since a mapped file that somebody
+cuts off would end the reader. Where workers have the same entries in the same order, each series is a column in memory,
+which is added up without an object for each value. In an order of their own, each value becomes an object, is brought
+into the common order and added up: the 64,000 objects are what *merging* takes there, and in *deriving* it is the same
+for what is shown by worker. *Writing lines* is mostly the shortest text of each number, from C."""
 WARM: Final = 25.0
 COLD: Final = 2.5
 # Longer than a directory's time stamps are coarse: until then, files may still come under the same stamp.
@@ -62,6 +68,8 @@ class Times:
     openmetrics: float
     unchanged: float
     exposition: bytes
+    steps: dict[str, float]
+    """Of a warm scrape, CPU seconds by step."""
 
 
 class WrongExposition(Exception):
@@ -74,6 +82,7 @@ def measure(scale: Scale) -> Result:
     result = Result("scrape", "A scrape, next to prometheus_client's", TEXT)
     result.tables = [
         _table(times, f"{scale.scrape_workers} workers with {scale.scrape_series:,} series each"),
+        _steps_table(times),
         _gzip_table(times[CASES[0].name].exposition),
     ]
     result.targets = [target for name, found in times.items() for target in _targets(name, found)]
@@ -110,7 +119,45 @@ def _time(fleet: Fleet, directory: str, scale: Scale, stock: bool) -> Times:
     if stock:
         _compare(_stock(directory), scraper.render())
     medians = {name: median(seconds) if seconds else math.nan for name, seconds in taken.items()}
-    return Times(**medians, exposition=scraper.render())
+    return Times(**medians, exposition=scraper.render(), steps=_steps(fleet, scraper, directory, scale.scrape_rounds))
+
+
+def _steps(fleet: Fleet, scraper: Scraper, directory: str, rounds: int) -> dict[str, float]:
+    """Where a warm scrape spends its time. ``copying files`` is what the system takes to open and read them."""
+    segments = DirectorySource(directory).scan()
+    memories = [memoryview(bytearray(len(segment.read()))) for segment in segments]
+
+    def copy() -> bytes:
+        for segment, memory in zip(segments, memories, strict=True):
+            segment.read_into(memory)
+        return b""
+
+    taken: dict[str, list[float]] = {"copying files": _cpu(copy, rounds, fleet.change)}
+    steps = {
+        "reading": (scraper._reader, "read"),
+        "deriving": (scraper._deriver, "derive"),
+        "merging": (scraper._merger, "merge"),
+        "writing lines": (scraper._renderer, "text"),
+    }
+    for name, (part, method) in steps.items():
+        setattr(part, method, _timed(getattr(part, method), taken.setdefault(name, [])))
+    taken["all"] = _cpu(scraper.render, rounds, fleet.change)
+    for part, method in steps.values():
+        delattr(part, method)
+    found = {name: median(seconds) for name, seconds in taken.items()}
+    found["reading"] = max(found["reading"] - found["copying files"], 0.0)
+    return found
+
+
+def _timed(step: Callable[..., Any], taken: list[float]) -> Callable[..., Any]:
+    def timed(*arguments: Any) -> Any:
+        started = time.process_time()
+        try:
+            return step(*arguments)
+        finally:
+            taken.append(time.process_time() - started)
+
+    return timed
 
 
 def _cpu(scrape: Callable[[], bytes], rounds: int, before: Callable[[], None]) -> list[float]:
@@ -148,6 +195,18 @@ def _table(times: dict[str, Times], title: str) -> Table:
         rows.append([name, *(f"{seconds * 1e3:,.1f}" for seconds in cells), f"{len(found.exposition) / 1024:,.0f}"])
         rows.append(["  times faster", "", *(f"{found.stock / seconds:.1f}" for seconds in cells[1:]), ""])
     return Table(title, ["CPU ms", "stock", "cold", "warm", "OpenMetrics", "unchanged", "KiB"], rows)
+
+
+def _steps_table(times: dict[str, Times]) -> Table:
+    names = list(next(iter(times.values())).steps)
+    rows = [
+        [
+            case,
+            *(f"{found.steps[name] * 1e3:.1f} ({found.steps[name] / found.steps['all']:.0%})" for name in names[:-1]),
+        ]
+        for case, found in times.items()
+    ]
+    return Table("Where a warm scrape spends its time", ["CPU ms", *names[:-1]], rows, _STEPS_NOTE)
 
 
 def _targets(name: str, found: Times) -> list[Target]:

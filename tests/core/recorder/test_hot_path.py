@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gunicorn_prometheus_exporter.catalogue import SIZE_BUCKETS
 from gunicorn_prometheus_exporter.gil import locked
 from gunicorn_prometheus_exporter.recorder.asgi_recorder import ASGIRecorder
-from gunicorn_prometheus_exporter.recorder.recorder import Recorder
+from gunicorn_prometheus_exporter.recorder.recorder import Recorder, bucket_of_bits
 from gunicorn_prometheus_exporter.storage.journal import FREE
 from tests.core.recorder.recording import Recording
 
@@ -81,6 +83,20 @@ def test_sizes_around_the_bounds(tmp_path: Path, bound: int, beyond: int) -> Non
         reached = [float(le) for (_, le, _), count in buckets.items() if count]
         assert min(reached) == (*SIZE_BUCKETS, float("inf"))[bisect_left(SIZE_BUCKETS, bound + beyond)]
         assert recording.values(name + "sum") == {("/a", "GET"): bound + beyond}
+
+
+@given(st.sets(st.integers(1, 50), min_size=1), st.one_of(st.integers(0, 2**53), st.integers(0, 2**12)))
+def test_sizes_are_found_by_their_bits_as_by_a_search(exponents: set[int], size: int) -> None:
+    """Whatever powers of two the bounds are, and for any size: the table of bits says what the bounds do."""
+    bounds = tuple(float(2**exponent) for exponent in sorted(exponents))
+    of_bits = bucket_of_bits(bounds)
+    assert of_bits is not None
+    assert of_bits[(size - 1).bit_length()] == bisect_left(bounds, size)
+
+
+def test_bounds_that_are_no_powers_of_two_are_searched() -> None:
+    """There is no table of bits for them."""
+    assert bucket_of_bits((256.0, 1000.0)) is None
 
 
 def test_threads_that_switch_all_the_time(tmp_path: Path, restless: None) -> None:
