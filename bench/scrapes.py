@@ -31,11 +31,11 @@ changes: counters and buckets by whole numbers, sums by fractions; *unchanged* i
 stock gives is compared with ours in the same run.
 """
 _STEPS_NOTE: Final = """\
-A mebibyte or so of each 10 is values, the rest is keys; but files are copied whole, since a mapped file that somebody
-cuts off would end the reader. Where workers have the same entries in the same order, each series is a column in memory,
-which is added up without an object for each value. In an order of their own, each value becomes an object, is brought
-into the common order and added up: the 64,000 objects are what *merging* takes there, and in *deriving* it is the same
-for what is shown by worker. *Writing lines* is mostly the shortest text of each number, from C."""
+Of twenty bytes of the files one is of a value, and most are keys; but files are copied whole, since a mapped file that
+somebody cuts off would end the reader. Where workers have the same entries in the same order, each series is a column
+in memory, which is added up without an object for each value. In an order of their own, each value becomes an object,
+is brought into the common order and added up: those 64,000 objects are what *merging* takes there, and *deriving* what
+is shown by worker. *Writing lines* is mostly the shortest text of each number, which C makes."""
 WARM: Final = 25.0
 COLD: Final = 2.5
 # Longer than a directory's time stamps are coarse: until then, files may still come under the same stamp.
