@@ -12,6 +12,7 @@ from .families import Family
 from .naming import Naming
 from .plan import Plan, make_plan
 from .readings import Layout, Reading
+from .rounding import Ratchet
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Merger:
         self._plan: Plan | None = None
         self._readings: list[Reading] = []
         self._merged: Merged | None = None
+        self._ratchet = Ratchet()
 
     def merge(self, recorded: Sequence[Reading], derived: Sequence[Reading]) -> Merged:
         """What the segments say, and what was derived from it, as families in no particular order."""
@@ -51,6 +53,7 @@ class Merger:
         slots = plan.start.copy()
         for step in plan.steps:
             step.combine(slots, step.targets, [readings[member] for member in step.members])
+        self._ratchet.hold(slots.values, plan.totals)
         families = [output.family(slots) for output in plan.outputs]
         self._readings, self._merged = readings, Merged(families, plan.claims, plan.conflicts)
         return self._merged

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Final
 
 from ..storage.names import Origin, SegmentName
 from .buckets import Bounds, BucketsShown, shown_as, with_bound
@@ -17,6 +18,9 @@ from .modes import NEVER, UNSET, Combine, Slots, combination, is_by_owner
 from .naming import Naming
 from .outputs import Histograms, Information, MostRecent, Output, Plain, States
 from .readings import Layout, Reading, holds_newest
+from .rounding import SeriesKey
+
+_TOTALS: Final = frozenset({"counter", "histogram", "summary"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to merge one set of readings. ``conflicts`` names what was left out, as ``family (type)``."""
+    """How to merge one set of readings. ``conflicts`` names what was left out, as ``family (type)``.
+
+    ``totals`` are the slots of counters and sums, which add up fractions that may only rise.
+    """
 
     start: Slots
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
+    totals: Mapping[SeriesKey, int]
     claims: Claims
     conflicts: frozenset[str]
 
@@ -69,7 +77,8 @@ def make_plan(
         Step(combination(name), tuple([place.slot for place in places]), tuple(members))
         for name, places, members in placed
     ]
-    return Plan(slots, tuple(steps), tuple(outputs), families.claims, frozenset(families.conflicts))
+    totals = {series: slot for draft in families.drafts() for series, slot in draft.totals()}
+    return Plan(slots, tuple(steps), tuple(outputs), totals, families.claims, frozenset(families.conflicts))
 
 
 @dataclass(slots=True, eq=False)
@@ -108,6 +117,13 @@ class _Draft:
         if self.name.kind == "stateset":
             return States(shape, span, _groups(places))
         return MostRecent(shape, span) if holds_newest(self.name) else Plain(shape, span)
+
+    def totals(self) -> Iterator[tuple[SeriesKey, int]]:
+        """Which series are totals, once they have their slots; buckets are not: they are whole."""
+        if self.name.kind in _TOTALS:
+            for place in self.places.values():
+                if place.key.bound is None and place.slot >= 0:
+                    yield (place.key.sample, place.labels), place.slot
 
     def _histograms(self, slots: Slots) -> Histograms:
         """A histogram that lacks its sum or its last bucket is still being created, and waits for the next scrape."""
