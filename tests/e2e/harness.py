@@ -31,7 +31,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from typing import IO, TypeVar
@@ -80,12 +80,19 @@ _reserved: list[IO[str]] = []
 def wait_until(fact: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
     """Return what ``fact`` returns once it is true in the sense of ``if``. Fails the test after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
-    while True:
-        result = fact()
-        if result:
-            return result
+    pauses = growing_pauses()
+    while not (result := fact()):
         assert time.monotonic() < deadline, f"not within {timeout} s: {what or fact}"
-        time.sleep(0.02)
+        time.sleep(next(pauses))
+    return result
+
+
+def growing_pauses() -> Iterator[float]:
+    """Seconds between two looks. Who has waited for long need not look as often: looking takes time from who works."""
+    pause = 0.02
+    while True:
+        yield pause
+        pause = min(pause * 1.3, 0.25)
 
 
 def free_port() -> int:
@@ -208,9 +215,10 @@ class Gunicorn:
     def scrape_until(self, fact: Callable[[Exposition], object], timeout: float = 10.0) -> Exposition:
         """The first exposition for which ``fact`` is true; the test fails after ``timeout`` seconds without one."""
         deadline = time.monotonic() + timeout
+        pauses = growing_pauses()
         while not fact(seen := self.scrape_once()):
             assert time.monotonic() < deadline, f"not within {timeout} s in an exposition; the last one:\n{seen.text}"
-            time.sleep(0.05)
+            time.sleep(next(pauses))
         return self.scrape()
 
     def fetch(self, accept: str = "", path: str = "/metrics") -> tuple[str, Exposition]:

@@ -62,9 +62,10 @@ class Exporter:
 
     def scrape_until(self, fact: Callable[[Exposition], object], timeout: float = 20.0) -> Exposition:
         deadline = time.monotonic() + timeout
+        pauses = growing_pauses()
         while not fact(seen := self.scrape()):
             assert time.monotonic() < deadline, f"not within {timeout} s; the last one:\n{seen.text}\n{self.log()}"
-            time.sleep(0.05)
+            time.sleep(next(pauses))
         return seen
 
     def log(self) -> str:

@@ -157,10 +157,11 @@ def test_tls_and_an_acl_user_with_the_fewest_rights(gunicorn, exporter, redis_se
     first.get()
     assert serve.scrape_until(lambda e: e.total(REQUESTS) == 1).value("gunicorn_exporter_redis_up") == 1
     first.stop()
-    wait_until(lambda: server.client().keys("*carried*"), 60.0, "it was retired")
+    client = server.client()
+    wait_until(lambda: client.keys("*carried*"), 60.0, "it was retired")
     assert serve.scrape().total(REQUESTS) == 1
     assert "NOPERM" not in serve.log().upper() + first.log().upper()
-    assert server.client().acl_log() == []
+    assert client.acl_log() == []
 
 
 def test_a_cluster_one_of_whose_slots_moves(gunicorn, exporter, redis_cluster):
