@@ -14,7 +14,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 from tests.e2e.exposition import Exposition
-from tests.e2e.harness import IMPORT_ROOTS, free_port, wait_until
+from tests.e2e.harness import IMPORT_ROOTS, free_port, growing_pauses, wait_until
 
 _NOT_INHERITED = ("PROMETHEUS_", "REDIS_", "GUNICORN_", "CLEANUP_DB_FILES", "SIDECAR_MODE", "NODE_NAME", "POD_NAME")
 
