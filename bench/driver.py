@@ -26,6 +26,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.util import import_app
 
 from . import wired
+from .bytecodes import Bytecodes
 from .fake_sockets import FakeClient, FakeListener, request_bytes
 
 
@@ -34,6 +35,7 @@ class Drive:
     """What to run: ``requests`` GET requests for ``paths`` in turn, after ``warm_up`` that are not timed.
 
     ``settings`` are Gunicorn's. With ``pauses`` the worker waits for each request, else the next is always there.
+    ``traced`` is the package whose bytecodes are counted, "" for none: then the time says nothing.
     """
 
     target: str
@@ -44,16 +46,21 @@ class Drive:
     warm_up: int = 100
     pauses: bool = True
     statsd: bool = False
+    traced: str = ""
 
 
 @dataclass(frozen=True)
 class Driven:
-    """What it took. ``microseconds`` is CPU time per request, ``blocks`` what the timed requests left allocated."""
+    """What it took. ``microseconds`` is CPU time per request, ``blocks`` what the timed requests left allocated.
+
+    ``bytecodes`` are those that were counted for each request, by function.
+    """
 
     requests: int
     microseconds: float
     blocks: int
     peak_kib: int
+    bytecodes: dict[str, float]
 
 
 class _Application(BaseApplication):
@@ -80,15 +87,22 @@ class _Stopwatch:
     seconds = 0.0
     blocks = 0
 
+    def __init__(self, traced: str) -> None:
+        self.bytecodes = Bytecodes(traced) if traced else None
+
     def start(self) -> None:
         # How often the collector looks through what start-up left depends on chance, and costs more than a request.
         gc.collect()
         gc.freeze()
         self.blocks = -sys.getallocatedblocks()
+        if self.bytecodes is not None:
+            self.bytecodes.start()
         self.seconds = -time.process_time()
 
     def stop(self) -> None:
         self.seconds += time.process_time()
+        if self.bytecodes is not None:
+            self.bytecodes.stop()
         self.blocks += sys.getallocatedblocks()
 
 
@@ -121,7 +135,7 @@ def run(drive: Drive) -> Driven:
         sink.bind(("127.0.0.1", 0))
         application = _Application(drive, sink)
         worker_class = application.cfg.worker_class
-        watch = _Stopwatch()
+        watch = _Stopwatch(drive.traced)
         if issubclass(worker_class, gunicorn.workers.gthread.ThreadWorker):
             answers = _run_threaded(drive, application, worker_class, watch)
         elif issubclass(worker_class, gunicorn.workers.sync.SyncWorker):
@@ -131,7 +145,9 @@ def run(drive: Drive) -> Driven:
     if answers != drive.warm_up + drive.requests:
         raise RuntimeError(f"{answers} of {drive.warm_up + drive.requests} requests were answered with status 200")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Driven(drive.requests, watch.seconds / drive.requests * 1e6, watch.blocks, peak)
+    counted = watch.bytecodes.by_function() if watch.bytecodes is not None else {}
+    bytecodes = {function: executed / drive.requests for function, executed in counted.items()}
+    return Driven(drive.requests, watch.seconds / drive.requests * 1e6, watch.blocks, peak, bytecodes)
 
 
 def _worker(worker_class: Any, application: BaseApplication, listener: Any) -> Any:

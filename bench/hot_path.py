@@ -53,7 +53,7 @@ def _measured(chosen: Sequence[Variant], missing: Sequence[str], scale: Scale) -
     )
     noted = [f"Left out: {name}." for name in missing]
     result = Result("hot_path", "The cost of a request", "\n".join([TEXT, *noted]))
-    result.tables = [_table(chosen, costs), _loaded_table(loaded)]
+    result.tables = [_table(chosen, costs), _loaded_table(loaded), *_profiles(chosen, costs, scale)]
     result.targets = targets({name: cost.instructions for name, cost in costs.items()}, loaded)
     added = _added({name: cost.instructions for name, cost in costs.items()})
     result.figures = [
@@ -129,6 +129,32 @@ def _loaded_table(counts: dict[str, float]) -> Table:
     rows = [[name, f"{count:,.0f}", f"{added[name]:+,.0f}" if name in added else ""] for name, count in counts.items()]
     note = "The next connection is always there, so the sync worker never waits for one, and is never idle."
     return Table("Under full load", ["", "instructions", "added"], rows, note)
+
+
+_PROFILED: Final = (v.OURS, v.OURS_FLASK, v.OURS_GTHREAD)
+
+
+def _profiles(chosen: Sequence[Variant], costs: dict[str, Cost], scale: Scale) -> list[Table]:
+    """By function of this exporter, what a request executes: where the cost is, and what would have to go."""
+    profiled = [variant for variant in chosen if variant.name in _PROFILED]
+    counted = {
+        variant.name: driven(
+            variant, replace(drive_of(variant), requests=scale.counted_requests, traced="gunicorn_prometheus_exporter")
+        ).bytecodes
+        for variant in profiled
+    }
+    if not counted:
+        return []
+    added = _added({name: cost.instructions for name, cost in costs.items()})
+    functions = dict.fromkeys(name for bytecodes in counted.values() for name in bytecodes)
+    functions = dict(sorted(functions.items(), key=lambda item: -max(c.get(item[0], 0.0) for c in counted.values())))
+    rows = [[name, *(f"{found.get(name, 0.0):.0f}" for found in counted.values())] for name in functions]
+    totals = {name: sum(bytecodes.values()) for name, bytecodes in counted.items()}
+    rows.append(["together", *(f"{total:.0f}" for total in totals.values())])
+    each = [f"{added[name] / total:.0f}" if name in added else "" for name, total in totals.items()]
+    rows.append(["added instructions for each", *each])
+    note = "CPython's bytecodes, counted one by one in a run of their own; Gunicorn's and the framework's are left out."
+    return [Table("Where it goes: bytecodes of a request, by function", ["", *counted], rows, note)]
 
 
 def targets(counts: dict[str, float], loaded: dict[str, float]) -> list[Target]:

@@ -46,6 +46,15 @@ def test_a_variant_leaves_nothing_per_request(name: str) -> None:
     assert took.blocks < 500
 
 
+def test_the_bytecodes_of_a_request_are_always_the_same() -> None:
+    """Those of Gunicorn's own worker and of the application are not among them."""
+    drive = {**asdict(drive_of(BY_NAME[OURS])), "requests": 20, "traced": "gunicorn_prometheus_exporter"}
+    counted = [driven(BY_NAME[OURS], Drive(**drive)).bytecodes for _ in range(2)]
+    assert counted[0] == counted[1]
+    assert {"recorder.begin", "recorder._write"} < counted[0].keys()
+    assert driven(BY_NAME[CONTROL], Drive(**{**drive, "worker_class": "sync"})).bytecodes == {}
+
+
 def test_an_application_that_fails_is_no_measurement() -> None:
     with pytest.raises(DriveFailed, match="answered with status 200"):
         driven(
