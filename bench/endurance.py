@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,10 @@ from .variants import Variant
 
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
 FLAT_KIB: Final = 256.0
-LONGEST_SECONDS: Final = 300.0
+LONGEST_SECONDS: Final = 600.0
+# Every slot has had a request to each of so many endpoints when so many workers have died, but for bad luck.
+MORTAL_ENDPOINTS: Final = 5
+FIRST_DEATHS: Final = 300
 ENDPOINTS: Final = 200
 SCRAPE_EVERY_SECONDS: Final = 1.0
 _SERVER: Final = Variant("this exporter", f"bench.apps.plain:routed({ENDPOINTS})", worker_class=v.OURS_SYNC, path="/7")
@@ -34,9 +38,9 @@ gunicorn.arbiter.random = types.SimpleNamespace(random=lambda: 0.0)
 """
 TEXT: Final = """\
 Real servers again. *Deaths*: four workers that each end after one request, so a death a request; CPU time of the master
-for a scrape, and what there is on the disk, after the first hundred deaths and after the last. *Memory*: the master's,
-while it is scraped as fast as it answers, in both formats, plain and compressed. *Tail*: wrk at full load, with a
-scrape a second and without, turn by turn.
+for a scrape, and what there is on the disk, after the first deaths, which have shown each endpoint to each slot, and
+after the last. *Memory*: the master's, while it is scraped as fast as it answers, in both formats, plain and
+compressed. *Tail*: wrk at full load, with a scrape a second and without, turn by turn.
 """
 
 
@@ -51,7 +55,7 @@ def measure(scale: Scale) -> Result:
 def _deaths(scale: Scale, result: Result) -> None:
     settings = {"workers": 4, "max_requests": 1, "preload_app": True, "loglevel": "error"}
     with Server(_SERVER, os.sched_getaffinity(0), settings=settings, conf=_FORK_AT_ONCE) as server:
-        _die(server, min(100, scale.deaths // 2))
+        _die(server, min(FIRST_DEATHS, scale.deaths // 2))
         first = _state(server, scale)
         started = time.monotonic()
         died = _die(server, scale.deaths)
@@ -81,12 +85,15 @@ def _number(value: float) -> str:
 def _die(server: Server, deaths: int) -> int:
     """Let as many workers come to their end as there is time for; returns how many."""
     deadline = time.monotonic() + LONGEST_SECONDS
+    # In turn, workers and endpoints would go in step.
+    endpoints = random.Random(deaths)
     for number in range(deaths):
+        endpoint = endpoints.randrange(MORTAL_ENDPOINTS)
         while True:
             if time.monotonic() > deadline:
                 return number
             try:
-                get(server.port, f"/{number % ENDPOINTS}")
+                get(server.port, f"/{endpoint}")
                 break
             except (OSError, http.client.HTTPException):
                 # The worker whose turn it was is already on its way out.

@@ -24,7 +24,7 @@ from __future__ import annotations
 import http.client
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -102,6 +102,10 @@ class Tally:
         self.aborted[visit.endpoint] += visit.aborted
         for error in visit.exceptions:
             self.exceptions[(visit.endpoint, *error)] += 1
+
+    def __sub__(self, earlier: Tally) -> Tally:
+        """What was added since."""
+        return Tally(*(getattr(self, each.name) - getattr(earlier, each.name) for each in fields(self)))
 
     @classmethod
     def of_metrics(cls, seen: Exposition) -> Tally:
