@@ -33,11 +33,18 @@ def watch_exceptions() -> None:
     @wraps(answer)
     def response_for_exception(request: HttpRequest, exc: Exception) -> HttpResponseBase:
         # The router's way to say that there is no such path is no exception of the application.
-        if not isinstance(exc, Resolver404):
-            # Django answers it now. If not, the signal says so.
-            note_of_request(request).handled(exc, SOURCE)
-        response: HttpResponseBase = answer(request, exc)
-        return response
+        if isinstance(exc, Resolver404):
+            return answer(request, exc)
+        note = note_of_request(request)
+        # Django answers it now. If not, the signal says so.
+        note.handled(exc, SOURCE)
+        try:
+            return answer(request, exc)
+        except Exception as error:
+            # The user's error page failed. On its way through a task group, which Django's ASGI handler has from 6.1
+            # on, this one loses what it was raised from.
+            note.unhandled(error, SOURCE)
+            raise
 
     setattr(response_for_exception, _WATCHED, True)
     handlers.response_for_exception = response_for_exception

@@ -24,13 +24,16 @@ class NotedException(NamedTuple):
     """An exception that a bridge saw: its class name, what became of it and who saw it.
 
     ``attributes`` is the exception's own ``__dict__``, by which the same exception is known again. An ``id`` would
-    do only while the exception lives, and the exception itself would keep its traceback with all frames.
+    do only while the exception lives, and the exception itself would keep its traceback with all frames. ``successor``
+    is the same of the last exception that was raised from it, as far as it was told of: some code takes from one what
+    it was raised from.
     """
 
     error_type: str
     handled: bool
     source: str
     attributes: dict[str, Any]
+    successor: dict[str, Any] | None = None
 
 
 class RequestNote:
@@ -86,7 +89,9 @@ class RequestNote:
             noted = self.exceptions = []
         index = self._index_of(error)
         if index is not None:
-            noted[index] = noted[index]._replace(handled=handled)
+            known, attributes = noted[index], error.__dict__
+            successor = known.successor if attributes is known.attributes else attributes
+            noted[index] = known._replace(handled=handled, successor=successor)
             return
         # The last place stays for the last exception: it is the one that ends the request, if one does.
         del noted[_MAX_EXCEPTIONS - 1 :]
@@ -98,7 +103,7 @@ class RequestNote:
         for link in _chain(error):
             attributes = link.__dict__
             for index, known in enumerate(self.exceptions or ()):
-                if known.attributes is attributes:
+                if known.attributes is attributes or known.successor is attributes:
                     return index
         return None
 

@@ -73,3 +73,17 @@ def test_exceptions_are_bounded() -> None:
     note.unhandled(TypeError(), "flask")
     assert len(noted(note)) == 16
     assert noted(note)[-1] == ("TypeError", False, "flask")
+
+
+def test_an_exception_that_lost_what_it_was_raised_from_is_known_again() -> None:
+    """Django 6.1's task group takes it away; it is enough to have been told of it before."""
+    note, first, second = RequestNote(), ValueError(), LookupError()
+    second.__context__ = first
+    note.handled(first, "django")
+    note.unhandled(second, "django")
+    second.__context__ = None
+    note.unhandled(second, "asgi")
+    note.unhandled(first, "asgi")
+    assert [(seen.error_type, seen.handled, seen.source) for seen in note.exceptions or ()] == [
+        ("ValueError", False, "django")
+    ]
