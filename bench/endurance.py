@@ -113,7 +113,8 @@ def _state(server: Server, scale: Scale) -> dict[str, float]:
     files = [path for path in (server.home / "metrics").iterdir() if path.suffix in {".db", ".bin"}]
     size = sum(path.stat().st_blocks * 512 for path in files) / 1024
     return {
-        "cpu": median(times) * 1e3,
+        # The cheapest: whatever else runs on the machine only ever adds.
+        "cpu": min(times) * 1e3,
         "samples": samples,
         "files": len(files),
         "size": size,
