@@ -431,6 +431,15 @@ OTEL: Final = _catalogue(
 )
 """What OpenTelemetry's semantic conventions for HTTP call it, shown with ``naming: otel``."""
 
+OTEL_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "gunicorn_http_request_duration_seconds": "http_server_request_duration_seconds",
+        "gunicorn_http_request_size_bytes": "http_server_request_body_size_bytes",
+        "gunicorn_http_response_size_bytes": "http_server_response_body_size_bytes",
+    }
+)
+"""By which of those names the families that are the keys are shown."""
+
 LABEL_NAMES: Final = frozenset(
     {
         *(label for family in (*CATALOGUE.values(), *INTERNAL.values(), *OTEL.values()) for label in family.labels),

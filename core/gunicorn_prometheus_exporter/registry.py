@@ -10,8 +10,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from . import process
-from .scrape.buckets import buckets_shown
 from .scrape.directory import DirectorySource
+from .scrape.look import look_of
 from .scrape.scraper import Scraper
 from .scrape.source import SegmentSource
 from .scrape.stores import source_of
@@ -34,14 +34,7 @@ class _Segments(Collector):
             return ()
         if place != self._place or self._scraper is None:
             source: SegmentSource = DirectorySource(str(place)) if store is None else source_of(store)
-            self._scraper = Scraper(
-                source,
-                legacy=settings.legacy_metrics,
-                naming=settings.naming,
-                constant_labels=settings.constant_labels,
-                buckets=buckets_shown(settings, given=here.settings is None),
-                disabled=settings.disabled_families,
-            )
+            self._scraper = Scraper(source, **look_of(settings, given=here.settings is None))
             self._place = place
         return self._scraper.collect()
 

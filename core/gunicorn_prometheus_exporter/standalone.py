@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, Metric
 
 from .catalogue import CATALOGUE
 from .failures import Failures
-from .scrape.buckets import buckets_shown
 from .scrape.directory import DirectorySource
+from .scrape.look import look_of
 from .scrape.readings import ReadingSource
 from .scrape.scraper import Scraper
 from .scrape.source import SegmentSource
@@ -103,12 +103,7 @@ class Standalone:
         self._stored = self._find(settings)
         self._scraper = Scraper(
             self._stored.source,
-            legacy=settings.legacy_metrics,
-            naming=settings.naming,
-            constant_labels=settings.constant_labels,
-            buckets=buckets_shown(settings, given=True),
-            exemplars=settings.exemplars,
-            disabled=settings.disabled_families,
+            **look_of(settings, given=True),
             extra=[self._stored.metrics, self._errors],
             on_failure=self._failures.report,
         )

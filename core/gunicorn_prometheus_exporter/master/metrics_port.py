@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client.core import Metric
 
 from ..failures import Failures
-from ..scrape.buckets import buckets_shown
+from ..scrape.look import look_of
 from ..scrape.readings import ReadingSource
 from ..scrape.scraper import Scraper
 from ..scrape.source import SegmentSource
@@ -66,7 +66,7 @@ class MetricsPort:
     def follow(self, settings: Settings, log: Any) -> None:
         """Serve as the new ``settings`` say. If their port cannot be had, the old one stays."""
         old, self._settings = self._settings, settings
-        if _look(settings) != _look(old):
+        if look_of(settings) != look_of(old):
             self._scraper = self._make_scraper()
         if settings.sidecar_mode:
             self.close()
@@ -122,26 +122,5 @@ class MetricsPort:
         return self._scraper.render(openmetrics=openmetrics, names=names)
 
     def _make_scraper(self) -> Scraper:
-        return Scraper(
-            self._source,
-            legacy=self._settings.legacy_metrics,
-            naming=self._settings.naming,
-            constant_labels=self._settings.constant_labels,
-            buckets=buckets_shown(self._settings),
-            exemplars=self._settings.exemplars,
-            disabled=self._settings.disabled_families,
-            extra=self._extra,
-            on_failure=self._failures.count,
-        )
-
-
-def _look(settings: Settings) -> tuple[object, ...]:
-    """What a scraper depends on."""
-    return (
-        settings.legacy_metrics,
-        settings.naming,
-        settings.constant_labels,
-        settings.buckets,
-        settings.exemplars,
-        settings.disabled_families,
-    )
+        look = look_of(self._settings)
+        return Scraper(self._source, **look, extra=self._extra, on_failure=self._failures.count)

@@ -39,7 +39,7 @@ class WorkerProbe:
     journal.
     """
 
-    def __init__(self, worker: Any, store: Store, records: Callable[[Family], bool] = lambda family: True) -> None:
+    def __init__(self, worker: Any, store: Store, records: Callable[[Family], bool]) -> None:
         self._records = records
         self.worker = worker
         self.owner: str = worker.prometheus_owner

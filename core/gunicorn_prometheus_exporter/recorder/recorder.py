@@ -53,11 +53,7 @@ class Recorder:
         self._histograms = segments.get("histogram")
         self._gauges = segment_for(segments, _IN_PROGRESS, settings, "livesum")
         self.exclusion = Exclusion(settings.excluded_endpoints) if settings.excluded_endpoints else None
-        self._series = RequestSeries(
-            segments,
-            settings,
-            self.exclusion,
-        )
+        self._series = RequestSeries(segments, settings, self.exclusion)
         self._schemes = (
             {scheme: self._series.of_scheme(scheme) for scheme in _SCHEMES} if settings.naming == "otel" else {}
         )

@@ -48,12 +48,7 @@ class RequestSeries:
     scheme too, in families of their own.
     """
 
-    def __init__(
-        self,
-        segments: Segments,
-        settings: Settings,
-        exclusion: Exclusion | None,
-    ) -> None:
+    def __init__(self, segments: Segments, settings: Settings, exclusion: Exclusion | None) -> None:
         def recorded(family: Family) -> Family | None:
             return self._recorded_as(settings.in_force(family)) if settings.records(family) else None
 

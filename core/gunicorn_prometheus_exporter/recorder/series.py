@@ -122,6 +122,11 @@ class CappedCounter:
         return self._indices[values], True
 
 
+def capped_counter(segments: Segments, settings: Settings, family: Family, *overflow: str) -> CappedCounter:
+    """A counter where samples of ``family`` go, with the cap of ``settings``. Raises OSError."""
+    return CappedCounter(segment_for(segments, family, settings), family, settings.max_series, overflow)
+
+
 class BoundedNames:
     """The first ``limit`` different names pass; every later one becomes ``__other__``."""
 

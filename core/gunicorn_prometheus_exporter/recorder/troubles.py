@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from ..catalogue import CATALOGUE, ESCAPED_EXCEPTIONS, Family
+from ..catalogue import CATALOGUE, ESCAPED_EXCEPTIONS
 from ..gunicorn_versions import PARSE_ERROR_REASONS
 from ..note import NotedException
 from ..settings import Settings
 from ..storage.segments import Segments
-from .series import BoundedNames, CappedCounter, segment_for
+from .series import BoundedNames, CappedCounter, capped_counter
 
 _EXCEPTIONS: Final = CATALOGUE["gunicorn_http_exceptions"]
 _ABORTED: Final = CATALOGUE["gunicorn_http_aborted_responses"]
@@ -23,9 +24,7 @@ class Troubles:
     """Counters of what went wrong. Not thread-safe: the recorder's lock covers every call."""
 
     def __init__(self, segments: Segments, settings: Settings) -> None:
-        def counter(family: Family, *overflow: str) -> CappedCounter:
-            return CappedCounter(segment_for(segments, family, settings), family, settings.max_series, overflow)
-
+        counter = partial(capped_counter, segments, settings)
         self._aborted = counter(_ABORTED, "endpoint")
         self._exceptions = counter(_EXCEPTIONS, "endpoint", "error_type")
         self._escaped = counter(ESCAPED_EXCEPTIONS, "endpoint", "error_type")

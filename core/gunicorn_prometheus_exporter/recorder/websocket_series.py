@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
-from ..catalogue import CATALOGUE, OTHER, UNROUTED, Family
+from ..catalogue import CATALOGUE, OTHER, UNROUTED
 from ..note import NotedException
 from ..settings import Settings
 from ..storage.segments import Segments
 from .request_series import EXCLUDED_REQUESTS
-from .series import BoundedNames, Cap, CappedCounter, counter_key, gauge_key, histogram_cells, marking_key, segment_for
+from .series import (
+    BoundedNames,
+    Cap,
+    CappedCounter,
+    capped_counter,
+    counter_key,
+    gauge_key,
+    histogram_cells,
+    marking_key,
+    segment_for,
+)
 
 _OPEN: Final = CATALOGUE["gunicorn_websocket_open"]
 _OPENED: Final = CATALOGUE["gunicorn_websocket_opened"]
@@ -94,10 +105,7 @@ class WebSocketSeries:
         if self._marker is not None:
             self._cap.count_existing(segments.get(self._marker.kind), self._marker)
         self._endpoints: dict[str, WebSocketCells] = {}
-
-        def counter(family: Family, *overflow: str) -> CappedCounter:
-            return CappedCounter(segment_for(segments, family, settings), family, settings.max_series, overflow)
-
+        counter = partial(capped_counter, segments, settings)
         self._refused = counter(_REFUSED, "endpoint")
         self._closed = counter(_CLOSED, "endpoint")
         self._exceptions = counter(_EXCEPTIONS, "endpoint", "error_type")

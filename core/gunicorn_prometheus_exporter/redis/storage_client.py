@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from ..scrape.buckets import buckets_shown
+from ..scrape.look import look_of
 from ..scrape.scraper import Scraper
 from ..settings import Settings, read_settings
 from .view import fleet_of
@@ -25,14 +25,7 @@ class RedisStorageClient(Collector):
     def __init__(self, settings: Settings | None = None, *, scope: str | None = None) -> None:
         settings = settings or read_settings(os.environ)
         self._fleet = fleet_of(settings, scope=scope or settings.redis_scope or "fleet")
-        self._scraper = Scraper(
-            self._fleet,
-            legacy=settings.legacy_metrics,
-            naming=settings.naming,
-            constant_labels=settings.constant_labels,
-            buckets=buckets_shown(settings, given=True),
-            disabled=settings.disabled_families,
-        )
+        self._scraper = Scraper(self._fleet, **look_of(settings, given=True))
 
     def collect(self) -> Iterable[Metric]:
         """The families, as they are now. Raises RedisTrouble if Redis does not answer within the timeout."""

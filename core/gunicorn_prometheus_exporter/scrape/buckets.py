@@ -13,10 +13,9 @@ from dataclasses import replace
 
 from prometheus_client.utils import floatToGoString
 
-from ..catalogue import BY_WORKER, CATALOGUE
+from ..catalogue import BY_WORKER, CATALOGUE, OTEL_NAMES
 from ..settings import Settings
 from .entries import Key
-from .naming import OTEL_NAMES
 
 Bounds = tuple[float, ...]
 """Rising, the last one is infinite."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ..catalogue import BY_STATUS, CATALOGUE, NO_STATUS, OTEL, OTHER, UNMATCHED, UNROUTED, Family
+from ..catalogue import BY_STATUS, CATALOGUE, NO_STATUS, OTEL, OTEL_NAMES, OTHER, UNMATCHED, UNROUTED, Family
 from .claims import fits_catalogue
 from .entries import Key, Labels
 from .families import Family as ShownFamily
@@ -19,19 +19,17 @@ from .families import Series, Shape, without
 _IN_PROGRESS: Final = "gunicorn_worker_requests_in_progress"
 _ACTIVE: Final = OTEL["http_server_active_requests"]
 _PLAIN: Final = {family.name: name for name, family in BY_STATUS.items()}
-OTEL_NAMES: Final = {
-    "gunicorn_http_request_duration_seconds": "http_server_request_duration_seconds",
-    "gunicorn_http_request_size_bytes": "http_server_request_body_size_bytes",
-    "gunicorn_http_response_size_bytes": "http_server_response_body_size_bytes",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """``shown`` says how a recorded key of some kind is shown. ``families`` are those that it alone gives, by name."""
+    """``shown`` says how a recorded key of some kind is shown. ``families`` are those that it alone gives, by name, and
+    ``more`` makes those of them that are none of the recorded ones, from what is shown.
+    """
 
     shown: Callable[[Key, str], Key]
     families: Mapping[str, Family]
+    more: Callable[[Collection[ShownFamily]], list[ShownFamily]]
 
     def described(self, name: str) -> Family | None:
         """The family of this name, if it is one of the exporter's."""
@@ -78,7 +76,7 @@ def _renamed(key: Key, name: str, labels: Iterable[tuple[str, str]]) -> Key:
     return replace(key, family=name, sample=name + suffix, labels=tuple(sorted([*group, *bound])), group=group)
 
 
-def active_requests(families: Collection[ShownFamily]) -> list[ShownFamily]:
+def _active_requests(families: Collection[ShownFamily]) -> list[ShownFamily]:
     """What the conventions know of the requests in progress of all workers: their sum."""
     sums: dict[Labels, float] = {}
     for family in families:
@@ -95,6 +93,6 @@ def active_requests(families: Collection[ShownFamily]) -> list[ShownFamily]:
 
 
 NAMINGS: Final = {
-    "prometheus": Naming(_by_prometheus, {}),
-    "otel": Naming(_by_opentelemetry, OTEL),
+    "prometheus": Naming(_by_prometheus, {}, lambda families: []),
+    "otel": Naming(_by_opentelemetry, OTEL, _active_requests),
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
-from ..catalogue import CATALOGUE, INTERNAL
+from ..catalogue import CATALOGUE, INTERNAL, OTEL_NAMES
 from .buckets import BucketsShown
 from .constant_labels import ConstantLabels
 from .derive import DERIVED, Deriver
@@ -18,7 +18,7 @@ from .exemplars import Exemplars, Marks
 from .families import Family, in_order, restrict
 from .live import family_of, join
 from .merge import Merger
-from .naming import NAMINGS, OTEL_NAMES, active_requests
+from .naming import NAMINGS
 from .openmetrics import conforming
 from .own import OWN, counted, own_families
 from .reader import Reader
@@ -27,7 +27,6 @@ from .render import Renderer
 from .source import ExemplarSource, SegmentSource
 
 COMPONENT = "scrape"
-_ACTIVE = "http_server_active_requests"
 _LEGACY = frozenset(family.name for family in CATALOGUE.values() if family.section == "legacy")
 
 
@@ -123,9 +122,7 @@ class Scraper:
             for family in own_families(duration=self._duration, unreadable=found.unreadable, size=found.size)
             if family.shape.name not in self._disabled
         ]
-        if _ACTIVE in self._naming.families:
-            own += active_requests(families)
-        return in_order([*families, *own])
+        return in_order([*families, *own, *self._naming.more(families)])
 
     def _marks(self, families: list[Family]) -> Marks | None:
         if self._exemplars is None or not isinstance(self._source, ExemplarSource):

@@ -9,17 +9,13 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from ...catalogue import OTHER, UNROUTED
+from ...catalogue import OTEL_NAMES, OTHER, UNROUTED
 
 Labels = frozenset[tuple[str, str]]
 
 _OURS: Final = "gunicorn_"
 _DURATION: Final = "gunicorn_http_request_duration_seconds"
-_NAMES: Final = {
-    "http_server_request_duration_seconds": _DURATION,
-    "http_server_request_body_size_bytes": "gunicorn_http_request_size_bytes",
-    "http_server_response_body_size_bytes": "gunicorn_http_response_size_bytes",
-}
+_NAMES: Final = {otel: name for name, otel in OTEL_NAMES.items()}
 """What the setting ``naming: otel`` calls otherwise."""
 _LABELS: Final = {"http_request_method": "method", "http_route": "endpoint", "http_response_status_code": "status"}
 
